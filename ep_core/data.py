@@ -1,0 +1,142 @@
+"""Data sets in memory: scikit-learn's digits (embedded) and MNIST from IDX files, split once and checked."""
+
+import gzip
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Inputs in [0, 1] of shape (samples, features) and integer labels."""
+
+    x: Float[Tensor, "samples features"]
+    labels: Int[Tensor, " samples"]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: Tensor) -> "Split":
+        """Return the samples at `index`."""
+        return Split(self.x[index], self.labels[index])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Train, validation and test samples that never mix; ValueError if any of them is unusable."""
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    classes: int
+
+    def __post_init__(self) -> None:
+        for part, split in (("train", self.train), ("validation", self.validation), ("test", self.test)):
+            where = f"{self.name} ({part})"
+            if len(split.x) != len(split.labels):
+                raise ValueError(f"{where}: {len(split.x)} images but {len(split.labels)} labels")
+            if len(split) == 0:
+                raise ValueError(f"{where}: no samples")
+            if split.x.shape[1] != self.features:
+                raise ValueError(f"{where}: images of {split.x.shape[1]} pixels, but training has {self.features}")
+            if not torch.isfinite(split.x).all():
+                raise ValueError(f"{where}: the images hold NaN or infinite values")
+            if not (0 <= int(split.labels.min()) and int(split.labels.max()) < self.classes):
+                raise ValueError(f"{where}: labels outside 0..{self.classes - 1}")
+
+    @property
+    def features(self) -> int:
+        """Pixels of an image."""
+        return self.train.x.shape[1]
+
+
+def digits(*, dtype: torch.dtype = torch.float32, validation: float = 0.1) -> Dataset:
+    """scikit-learn's 1,797 8 x 8 digits: 360 test images, the rest train and validation, stratified, fixed."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    pixels, labels = load_digits(return_X_y=True)
+    pixels = pixels / 16
+    rest, x_test, rest_labels, y_test = train_test_split(pixels, labels, test_size=360, stratify=labels, random_state=0)
+    train, held = _hold_out(rest_labels, validation)
+    return Dataset(
+        name="digits",
+        train=_split(rest[train], rest_labels[train], dtype),
+        validation=_split(rest[held], rest_labels[held], dtype),
+        test=_split(x_test, y_test, dtype),
+        classes=10,
+    )
+
+
+def mnist(folder: Path, *, dtype: torch.dtype = torch.float32, validation: float = 0.1) -> Dataset:
+    """MNIST from IDX files in torchvision's layout, FOLDER/MNIST/raw/*-ubyte[.gz], or in FOLDER itself."""
+    x, labels = _idx_pair(folder, "train")
+    x_test, labels_test = _idx_pair(folder, "t10k")
+    train, held = _hold_out(labels, validation)
+    return Dataset(
+        name="mnist",
+        train=_split(x[train], labels[train], dtype),
+        validation=_split(x[held], labels[held], dtype),
+        test=_split(x_test, labels_test, dtype),
+        classes=10,
+    )
+
+
+def _hold_out(labels: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.model_selection import train_test_split
+
+    if not 0 < fraction < 1:
+        raise ValueError(f"the validation fraction must lie between 0 and 1, not {fraction}")
+    index = np.arange(len(labels))
+    return tuple(train_test_split(index, test_size=fraction, stratify=labels, random_state=0))
+
+
+def _split(x: np.ndarray, labels: np.ndarray, dtype: torch.dtype) -> Split:
+    return Split(torch.as_tensor(x, dtype=dtype), torch.as_tensor(labels, dtype=torch.int64))
+
+
+def _idx_pair(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
+    images = read_idx(_find(folder, f"{part}-images-idx3-ubyte"))
+    labels = read_idx(_find(folder, f"{part}-labels-idx1-ubyte"))
+    if images.ndim != 3 or labels.ndim != 1:
+        raise ValueError(f"MNIST ({part}): images of shape {images.shape} and labels of shape {labels.shape}")
+    if len(images) != len(labels):
+        raise ValueError(f"MNIST ({part}): {len(images)} images but {len(labels)} labels")
+    scale = 255 if images.dtype == np.uint8 else 1
+    return images.reshape(len(images), -1) / scale, labels.astype(np.int64)
+
+
+def _find(folder: Path, name: str) -> Path:
+    for place in (folder / "MNIST" / "raw", folder):
+        for candidate in (place / name, place / f"{name}.gz"):
+            if candidate.is_file():
+                return candidate
+    raise FileNotFoundError(f"no {name} or {name}.gz in {folder / 'MNIST' / 'raw'} or {folder}")
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Array held by an IDX file (gzip or plain). ValueError says what is wrong with a damaged one."""
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, gzip.BadGzipFile, OSError) as error:
+        raise ValueError(f"{path}: cannot be unpacked ({error})") from error
+    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in IDX_TYPES:
+        raise ValueError(f"{path}: not an IDX file")
+    dtype, rank = np.dtype(IDX_TYPES[raw[2]]), raw[3]
+    start = 4 + 4 * rank
+    if len(raw) < start:
+        raise ValueError(f"{path}: truncated inside its header")
+    shape = struct.unpack(f">{rank}I", raw[4:start])
+    expected = start + dtype.itemsize * math.prod(shape)
+    if len(raw) != expected:
+        raise ValueError(f"{path}: {len(raw)} bytes where its header promises {expected}: truncated or damaged")
+    return np.frombuffer(raw, dtype, offset=start).reshape(shape)

@@ -1,0 +1,150 @@
+"""The training loop: estimate, let an optimiser turn the gradient into changes, let the hardware write them."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ep_core.data import Dataset, Split
+from ep_core.estimators import Estimator
+from ep_core.ledger import Ledger
+from ep_core.loss import one_hot
+from ep_core.network import Network
+from ep_core.relax import GaussSeidel, Relaxation, relax
+
+OptimiserFactory = Callable[[list[dict[str, object]]], torch.optim.Optimizer]
+
+
+class Updater:
+    """Turns gradients into the changes that the hardware is asked to write.
+
+    A torch optimiser works on tensors of *changes* that start every step at zero; what it leaves there is the
+    request to `program_`. So any torch optimiser can drive hardware that rounds, clips and owes.
+
+    Args:
+        network: whose trainable parameters are updated.
+        optimiser: called with torch's parameter groups.
+        lrs: learning rate of each operator; bias_lr: of all biases.
+        updates: length of the schedule; the rate follows a cosine to 0 after `warmup` linear steps.
+
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        optimiser: OptimiserFactory,
+        *,
+        lrs: Sequence[float],
+        bias_lr: float,
+        updates: int,
+        warmup: int = 0,
+    ) -> None:
+        rates = {f"weights.{i}": lr for i, lr in enumerate(lrs)} | {"biases": bias_lr}
+        if len(lrs) != len(network.operators):
+            raise ValueError(f"{len(network.operators)} operators need as many learning rates, not {len(lrs)}")
+        if not all(math.isfinite(lr) and lr >= 0 for lr in rates.values()):
+            raise ValueError(f"learning rates must be finite and not negative, not {rates}")
+        self.changes = {name: torch.zeros_like(p) for name, p in network.trainables()}
+        groups: list[dict[str, object]] = [
+            {"params": [c for name, c in self.changes.items() if name.startswith(prefix + ".")], "lr": lr}
+            for prefix, lr in rates.items()
+        ]
+        self.optimiser = optimiser([group for group in groups if group["params"]])
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda t: cosine(t, updates, warmup))
+
+    @torch.no_grad()
+    def __call__(self, gradients: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the changes for one step of the optimiser along `gradients`."""
+        for name, change in self.changes.items():
+            change.zero_()
+            change.grad = gradients[name]
+        self.optimiser.step()
+        self.schedule.step()
+        return self.changes
+
+
+def cosine(step: int, updates: int, warmup: int) -> float:
+    """Factor of the learning rate: linear over `warmup` steps, times a cosine from 1 to 0 over `updates`."""
+    rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
+    return rise * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, updates))))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """What one epoch of training showed; errors in percent, residual and steps as means over its updates."""
+
+    epoch: int
+    train_error: float
+    val_error: float
+    loss: float
+    residual: float
+    steps: float
+    reads: int
+
+
+def fit(
+    network: Network,
+    data: Dataset,
+    estimator: Estimator,
+    updater: Updater,
+    *,
+    epochs: int,
+    batch: int,
+    generator: torch.Generator,
+    ledger: Ledger | None = None,
+    done: int = 0,
+    on_update: Callable[[Relaxation], None] | None = None,
+) -> Iterator[Epoch]:
+    """Train, yielding after each epoch, from epoch `done` on.
+
+    `generator` is the only source of randomness (order of samples, noise of reads and writes), so that a run
+    continues exactly from its saved state. `train_error` is that of the free phases met during the epoch.
+    """
+    book = Ledger() if ledger is None else ledger
+    check_chain(network, data)
+    targets = one_hot(data.train.labels, data.classes, data.train.x.dtype)
+    for epoch in range(done + 1, epochs + 1):
+        before, wrong, losses, residuals = book.reads, 0, 0.0, 0.0
+        sweeps, relaxations = book.sweeps, book.relaxations
+        order = torch.randperm(len(data.train), generator=generator)
+        for index in order.split(batch):
+            x, target = data.train.x[index], targets[index]
+            estimate = estimator(network, x, target, generator, book)
+            book.written(network.program_(updater(estimate.gradients), generator))
+            output = estimate.free.output
+            wrong += int((output.argmax(1) != data.train.labels[index]).sum())
+            losses += float(estimator.loss.value(output, target).sum())
+            residuals += float(estimate.free.residual.sum())
+            if on_update is not None:
+                on_update(estimate.free)
+        count = len(data.train)
+        yield Epoch(
+            epoch=epoch,
+            train_error=100 * wrong / count,
+            val_error=error(network, data.validation, estimator.free),
+            loss=losses / count,
+            residual=residuals / count,
+            steps=(book.sweeps - sweeps) / (book.relaxations - relaxations),
+            reads=book.reads - before,
+        )
+
+
+def check_chain(network: Network, data: Dataset) -> None:
+    """Raise ValueError where the network's ends do not fit the data."""
+    if network.sizes[0] != data.features:
+        raise ValueError(f"{data.name} has {data.features} pixels, but the first of sizes is {network.sizes[0]}")
+    if network.sizes[-1] != data.classes:
+        raise ValueError(f"{data.name} has {data.classes} classes, but the last of sizes is {network.sizes[-1]}")
+
+
+def predict(network: Network, split: Split, solver: GaussSeidel, batch: int = 1000) -> Tensor:
+    """Class with the largest free output of each sample."""
+    parts = [relax(network, x, solver).output.argmax(1) for x in split.x.split(batch)]
+    return torch.cat(parts)
+
+
+def error(network: Network, split: Split, solver: GaussSeidel) -> float:
+    """Share of wrong predictions, in percent."""
+    return 100 * float((predict(network, split, solver) != split.labels).double().mean())

@@ -1,0 +1,120 @@
+"""The contract between learning and hardware: a real matrix held by physical parameters."""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Num
+from torch import Tensor, nn
+
+Batch = Num[Tensor, "batch features"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What a write did: `pulses` parameters that changed their held value, `clipped` that met an end of range."""
+
+    pulses: int = 0
+    clipped: int = 0
+
+    def __add__(self, other: "Written") -> "Written":
+        return Written(pulses=self.pulses + other.pulses, clipped=self.clipped + other.clipped)
+
+
+class WeightOperator(nn.Module, ABC):
+    """A real matrix W(theta) of shape (out_features, in_features), known only through what its hardware can do.
+
+    Learning uses nothing else: products in both directions, the bilinear gradient, and a write. Static
+    imperfections are drawn at construction and kept as buffers; there is no global noise state.
+
+    Attributes:
+        symmetric: whether `vmm` is exactly the transpose of `mvm`.
+
+    """
+
+    symmetric: bool
+
+    def __init__(self, out_features: int, in_features: int) -> None:
+        super().__init__()
+        if out_features < 1 or in_features < 1:
+            raise ValueError(f"a weight needs at least 1 x 1 entries, not {out_features} x {in_features}")
+        self.out_features = out_features
+        self.in_features = in_features
+        self._matrix: tuple[tuple[object, ...], Tensor] | None = None
+
+    @abstractmethod
+    def mvm(self, x: Batch, generator: torch.Generator | None = None) -> Batch:
+        """W x, batch first; differentiable in x and theta; complex x is two reads.
+
+        Read noise is drawn from `generator` only; None reads without noise.
+        """
+
+    @abstractmethod
+    def vmm(self, y: Batch, generator: torch.Generator | None = None) -> Batch:
+        """W_b' y: the same hardware used from its other side; W_b = W where `symmetric`."""
+
+    @abstractmethod
+    def program_(self, deltas: dict[str, Tensor], generator: torch.Generator | None = None) -> Written:
+        """Write theta + delta as well as the device can (range, levels, asymmetry).
+
+        What the write could not represent stays in buffers named `owed_PARAMETER` and is added to the next
+        delta. Raises ValueError on a delta that is not finite.
+        """
+
+    def bilinear_grad(
+        self, post: Float[Tensor, "batch out"], pre: Float[Tensor, "batch in"], backward: bool = False
+    ) -> dict[str, Tensor]:
+        """d<post' W(theta) pre>/dtheta summed over the batch, keyed like `named_parameters()`.
+
+        With `backward`, d<pre' vmm(post)>/dtheta, which is equal where `symmetric`. This default asks autograd
+        through the true device, an oracle; operators override it with what their hardware can measure or model.
+        """
+        names, parameters = zip(*self.named_parameters(), strict=True)
+        with torch.enable_grad():
+            value = (pre * self.vmm(post)).sum() if backward else (post * self.mvm(pre)).sum()
+        return dict(zip(names, torch.autograd.grad(value, parameters), strict=True))
+
+    def believed(self) -> "WeightOperator":
+        """The operator whose gradient `bilinear_grad` returns: itself, or its copy without unknown imperfections."""
+        return self
+
+    def _altered(self, **attributes: object) -> "WeightOperator":
+        """Return a copy that shares parameters and buffers, with other plain attributes."""
+        twin = copy.copy(self)
+        for name, value in {"_matrix": None, **attributes}.items():
+            setattr(twin, name, value)
+        return twin
+
+    @torch.no_grad()
+    def matrix(self) -> Float[Tensor, "out in"]:
+        """The effective W without read noise, cached until a parameter changes."""
+        return self._cached(lambda: self.mvm(torch.eye(self.in_features, **self.like())).mT.contiguous())
+
+    def _cached(self, build: Callable[[], Tensor]) -> Tensor:
+        key = tuple((p.data_ptr(), p._version, p.dtype) for p in self.parameters())
+        if self._matrix is None or self._matrix[0] != key:
+            self._matrix = (key, build())
+        return self._matrix[1]
+
+    def like(self) -> dict[str, object]:
+        """The dtype and device of the operator's parameters, as keywords for torch's factories."""
+        parameter = next(self.parameters())
+        return {"dtype": parameter.dtype, "device": parameter.device}
+
+    def extra_repr(self) -> str:
+        """Show the shape in `print(operator)`."""
+        return f"{self.out_features}, {self.in_features}, symmetric={self.symmetric}"
+
+
+def product(x: Batch, w: Float[Tensor, "out in"]) -> Batch:
+    """x w' for real or complex x (a complex x is its real and its imaginary read)."""
+    return x @ w.to(x.dtype).mT
+
+
+def require_finite(deltas: dict[str, Tensor]) -> None:
+    """Raise ValueError naming the first delta that holds NaN or infinity."""
+    for name, delta in deltas.items():
+        if not torch.isfinite(delta).all():
+            raise ValueError(f"the change asked of {name!r} is not finite: nothing was written")

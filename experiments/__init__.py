@@ -1,0 +1,1 @@
+"""Scripts that make the figures, one a file; `common` holds what they share."""

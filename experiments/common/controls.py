@@ -1,0 +1,38 @@
+"""What an accuracy must beat to mean anything: a linear model, and a network whose hidden layers never learn."""
+
+import warnings
+from dataclasses import replace
+
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from ep_core.data import Dataset
+from ep_core.train import error, fit
+from experiments.common.build import build
+from experiments.common.options import TrainOptions
+
+
+def logistic_error(data: Dataset) -> float:
+    """Test error [%] of scikit-learn's logistic regression on the pixels."""
+    model = LogisticRegression(max_iter=200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(data.train.x.double().numpy(), data.train.labels.numpy())
+    return 100 * (1 - float(model.score(data.test.x.double().numpy(), data.test.labels.numpy())))
+
+
+def frozen_error(options: TrainOptions, data: Dataset) -> float:
+    """Test error [%] of the same run on the same hardware with only the read-out layer trained."""
+    hidden = len(options.sizes) - 2
+    job = build(replace(options, lr=(0.0,) * hidden + options.lr[-1:]), data)
+    for _ in fit(
+        job.network,
+        data,
+        job.estimator,
+        job.updater,
+        epochs=options.epochs,
+        batch=options.batch,
+        generator=job.generator,
+    ):
+        pass
+    return error(job.network, data.test, job.estimator.free)

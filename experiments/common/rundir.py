@@ -1,0 +1,111 @@
+"""A run's folder: config, metrics, checkpoints, summary. Every file is written whole or not at all."""
+
+import csv
+import io
+import json
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+from ep_core import Ledger, checkpoint
+from ep_core.checkpoint import write_atomic
+from ep_core.train import Epoch
+from experiments.common.build import Job
+from experiments.common.options import TrainOptions, from_config, to_config
+
+Row = dict[str, float | int]
+
+
+class RunDirectory:
+    """Keeps a run on disk so that it can be killed at any moment and go on.
+
+    The last checkpoint holds the history; the metrics files are rendered from it, so they never run ahead.
+
+    Attributes:
+        path: the folder. history: one row an epoch. ledger: counts up to the last checkpoint.
+
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.history: list[Row] = []
+        self.ledger = Ledger()
+
+    @classmethod
+    def create(cls, options: TrainOptions) -> "RunDirectory":
+        """Make the folder and write config.json. ValueError if it is in use, OSError if it cannot be written."""
+        stamp = f"{datetime.now():%Y%m%d-%H%M%S-%f}-{options.dataset}-{options.backend}-seed{options.seed}"
+        path = Path("runs") / stamp if options.out is None else options.out
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise ValueError(f"{path} is not an empty folder; continue a run with --resume {path}")
+        path.mkdir(parents=True, exist_ok=True)
+        run = cls(path)
+        run._write_text("config.json", json.dumps(to_config(options), indent=2) + "\n")
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> tuple["RunDirectory", TrainOptions]:
+        """Return an existing run and its options; FileNotFoundError or ValueError says what is wrong with it."""
+        config = path / "config.json"
+        if not config.is_file():
+            raise FileNotFoundError(f"{path} is not a run: it has no config.json")
+        try:
+            return cls(path), from_config(json.loads(config.read_text()))
+        except (json.JSONDecodeError, TypeError, KeyError) as error:
+            raise ValueError(f"{config} cannot be read ({error})") from error
+
+    @property
+    def last(self) -> Path:
+        """Checkpoint of the last finished epoch."""
+        return self.path / "last.safetensors"
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in the training loop so far."""
+        return float(self.history[-1]["seconds"]) if self.history else 0.0
+
+    @property
+    def best_val_error(self) -> float:
+        """Smallest validation error of the finished epochs [%]."""
+        return min(float(row["val_error"]) for row in self.history)
+
+    def restore(self, job: Job) -> None:
+        """Put the last checkpoint, if any, into the job and cut the metrics back to it."""
+        if not self.last.exists():
+            return
+        _, meta = checkpoint.read(self.last)
+        if meta.get("config") != to_config(job.options):
+            raise ValueError(f"{self.last} was written with other options than {self.path / 'config.json'}")
+        checkpoint.load(self.last, job.network, job.updater, job.generator)
+        self.history = meta["history"]  # pyright: ignore[reportAttributeAccessIssue]
+        self.ledger = Ledger(**meta["ledger"])  # pyright: ignore[reportCallIssue]
+        self._render()
+
+    def finished(self, job: Job, epoch: Epoch, seconds: float) -> None:
+        """Record an epoch: checkpoint first (last, and best by validation), then the metrics files."""
+        best = not self.history or epoch.val_error < self.best_val_error
+        self.history.append({**asdict(epoch), "seconds": round(seconds, 3)})
+        meta: dict[str, object] = {
+            "config": to_config(job.options),
+            "history": self.history,
+            "ledger": self.ledger.as_dict(),
+        }
+        if best:
+            checkpoint.save(self.path / "best.safetensors", job.network, job.updater, job.generator, meta)
+        checkpoint.save(self.last, job.network, job.updater, job.generator, meta)
+        self._render()
+
+    def summarise(self, summary: dict[str, float]) -> None:
+        """Write summary.json: flat, name -> number."""
+        self._write_text("summary.json", json.dumps(summary, indent=2) + "\n")
+
+    def _render(self) -> None:
+        table = io.StringIO()
+        writer = csv.DictWriter(table, list(self.history[0]))
+        writer.writeheader()
+        writer.writerows(self.history)
+        self._write_text("metrics.csv", table.getvalue())
+        self._write_text("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.history))
+
+    def _write_text(self, name: str, text: str) -> None:
+        write_atomic(self.path / name, lambda part: part.write_text(text))

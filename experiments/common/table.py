@@ -1,0 +1,49 @@
+"""Numbers beside their bars, on the terminal."""
+
+import math
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """A promise about one number of a summary: at most, or at least."""
+
+    most: float | None = None
+    least: float | None = None
+
+    def holds(self, value: float) -> bool:
+        """Whether the value keeps the promise; NaN keeps none."""
+        below = self.most is None or value <= self.most
+        above = self.least is None or value >= self.least
+        return below and above and not math.isnan(value)
+
+    def __str__(self) -> str:
+        return f"<= {self.most:g}" if self.most is not None else f">= {self.least:g}"
+
+
+def show(summary: dict[str, float], bars: dict[str, Bar], title: str) -> list[str]:
+    """Print the summary with the bar of each number; returns the names of the bars that were missed."""
+    table = Table(title=title, title_justify="left")
+    for heading, side in (("", "left"), ("value", "right"), ("bar", "left")):
+        table.add_column(heading, justify=side)
+    missed = [name for name, bar in bars.items() if not bar.holds(summary[name])]
+    for name, value in summary.items():
+        mark = "" if name not in bars else f"{bars[name]}  {'missed' if name in missed else 'met'}"
+        table.add_row(name, number(value), mark)
+    Console().print(table)
+    return missed
+
+
+def number(value: float) -> str:
+    """Four significant digits, whole numbers whole."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def verdict(missed: list[str], *, check: bool) -> int:
+    """Exit status of a script: 1 if a bar was missed and `check` asks, and say which."""
+    if missed:
+        print(f"bar missed: {', '.join(missed)}")
+    return 1 if missed and check else 0

@@ -1,0 +1,24 @@
+"""Photonic hardware for Equilibrium Propagation: meshes of MZIs as weights, light as the nudge."""
+
+from photonic_ep import gradients, presets
+from photonic_ep.circuit import models
+from photonic_ep.mesh.decompose import MeshPhases, decompose
+from photonic_ep.mesh.imperfections import Imperfections
+from photonic_ep.mesh.topology import Topology, clements, reck
+from photonic_ep.nudge import IntensityNudge, NudgeLight
+from photonic_ep.weight import MeshWeight
+
+__all__ = [
+    "Imperfections",
+    "IntensityNudge",
+    "MeshPhases",
+    "MeshWeight",
+    "NudgeLight",
+    "Topology",
+    "clements",
+    "decompose",
+    "gradients",
+    "models",
+    "presets",
+    "reck",
+]

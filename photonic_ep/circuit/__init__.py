@@ -1,0 +1,1 @@
+"""Circuits in sax's language, in torch: today the parts."""

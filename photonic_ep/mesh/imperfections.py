@@ -1,0 +1,69 @@
+"""What fabrication and control do to a mesh, and which of it the controller knows."""
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from photonic_ep.mesh.topology import Topology
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imperfections:
+    """Static imperfections of every tile; all zero = an exact mesh.
+
+    Attributes:
+        phase_error: standard deviation of each heater's static phase error [rad].
+        splitter_error: standard deviation of each coupler's angle [rad] (.02 rad is a split of 50 +- 2 %).
+        insertion_loss_db: loss of both outputs of each MZI [dB].
+        crosstalk: phase that a heater adds to a neighbour at distance 1, as a share of its own;
+            crosstalk exp(-2 (d - 1)) at distance d on the grid (heater stage, top mode), within a mesh.
+        dac_bits: phases are held in steps of 2 pi / 2^bits; what is rounded away is owed. None = continuous.
+        known: names of the imperfections that the controller's model (its twin) includes.
+
+    """
+
+    phase_error: float = 0.0
+    splitter_error: float = 0.0
+    insertion_loss_db: float = 0.0
+    crosstalk: float = 0.0
+    dac_bits: int | None = None
+    known: frozenset[str] = frozenset({"phase_error", "splitter_error", "insertion_loss_db"})
+
+    analogue: ClassVar[tuple[str, ...]] = ("phase_error", "splitter_error", "insertion_loss_db", "crosstalk")
+
+    def __post_init__(self) -> None:
+        for name in self.analogue:
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} must be a finite number, not negative: {value}")
+        if self.crosstalk >= 1:
+            raise ValueError(f"crosstalk is a share of the neighbour's phase, below 1: {self.crosstalk}")
+        if self.dac_bits is not None and not 1 <= self.dac_bits <= 24:
+            raise ValueError(f"dac_bits must be between 1 and 24 (or none), not {self.dac_bits}")
+        strange = self.known - {f.name for f in fields(self)}
+        if strange:
+            raise ValueError(f"known names imperfections that do not exist: {sorted(strange)}")
+
+    @property
+    def step(self) -> float | None:
+        """Distance of two heater levels [rad]; None = continuous."""
+        return None if self.dac_bits is None else 2 * math.pi / 2**self.dac_bits
+
+    def believed(self) -> "Imperfections":
+        """Return what the controller knows: the others set to zero."""
+        return replace(self, **{name: 0.0 for name in self.analogue if name not in self.known})
+
+
+def crosstalk_matrix(topology: Topology, names: list[str], strength: float) -> Float[Tensor, "heaters heaters"]:
+    """X with phase error X p from the phases p of a tile's heaters, in the order of `names`; zero diagonal."""
+    places = topology.floorplan(2.0, 1.0)
+    at = torch.tensor([places[name] for name in names], dtype=torch.float64)
+    mesh = [name.split("_", 1)[0] for name in names]
+    same = torch.tensor([[a == b for b in mesh] for a in mesh])
+    distance = torch.cdist(at, at)
+    coupled = same & (distance > 0)
+    return torch.where(coupled, strength * torch.exp(-2 * (distance - 1)), 0.0)

@@ -1,0 +1,98 @@
+"""EP's nudge as light: an intensity perturbation on the balanced photodiodes of the output neurons."""
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ep_core.nudge import Mode
+from photonic_ep.detect import BalancedDetector
+
+
+@dataclass(frozen=True, kw_only=True)
+class NudgeLight:
+    """The source of the nudge, one modulator a diode.
+
+    Attributes:
+        ceiling_mw: largest power on a diode [mW]. full_scale_mw: power whose photocurrent is a drive of 1 [mW].
+        bits: of the DAC over 0..ceiling; None = continuous.
+        extinction_db: ceiling over the power that leaks when the modulator is off [dB]; None = no leak.
+        mismatch: standard deviation of the relative difference of a pair's responsivities.
+        detector: noise of the light's detection; None = noiseless.
+
+    """
+
+    ceiling_mw: float = 1.0
+    full_scale_mw: float = 1.0
+    bits: int | None = None
+    extinction_db: float | None = None
+    mismatch: float = 0.0
+    detector: BalancedDetector | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("ceiling_mw", "full_scale_mw"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} of the nudge must be a positive power, not {value}")
+        if self.bits is not None and not 1 <= self.bits <= 16:
+            raise ValueError(f"nudge bits must be between 1 and 16 (or none), not {self.bits}")
+        if self.extinction_db is not None and not self.extinction_db > 0:
+            raise ValueError(f"the nudge's extinction must be a positive number of dB, not {self.extinction_db}")
+        if not 0 <= self.mismatch < 1:
+            raise ValueError(f"the nudge's diode mismatch must lie between 0 and 1, not {self.mismatch}")
+
+    @property
+    def ceiling(self) -> float:
+        """Largest power in units of full scale."""
+        return self.ceiling_mw / self.full_scale_mw
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntensityNudge:
+    """Mutually incoherent light on the + or the - diode of output k, of power proportional to beta |dC/ds_k|.
+
+    Intensity is never negative, so the sign picks the diode (push-pull). Ideal limit (no levels, leak, mismatch
+    or noise, within the ceiling): exactly -beta dC/ds.
+
+    Attributes:
+        light: the source. mode: 'closed' follows the state, 'frozen' is set once from the free state.
+        difference: relative responsivity difference of each output's pair, static; `build` draws it.
+
+    """
+
+    light: NudgeLight
+    mode: Mode = "frozen"
+    difference: Float[Tensor, " k"] = field(default_factory=lambda: torch.zeros(()))
+
+    @classmethod
+    def build(
+        cls, light: NudgeLight, outputs: int, *, mode: Mode, generator: torch.Generator, dtype: torch.dtype
+    ) -> "IntensityNudge":
+        """Draw the static mismatch of `outputs` diode pairs."""
+        draw = torch.randn(outputs, generator=generator, dtype=torch.float64)
+        return cls(light=light, mode=mode, difference=(light.mismatch * draw).to(dtype))
+
+    def emit(self, wanted: Float[Tensor, "batch k"]) -> Float[Tensor, "batch k 2"]:
+        """Power on the + and on the - diode, in units of full scale, as DAC and modulator make it."""
+        ceiling = self.light.ceiling
+        power = torch.stack([wanted, -wanted], -1).clamp(0, ceiling)
+        if self.light.bits is not None:
+            step = ceiling / (2**self.light.bits - 1)
+            power = step * torch.round(power / step)
+        if self.light.extinction_db is not None:
+            leak = 10 ** (-self.light.extinction_db / 10)
+            power = ceiling * leak + (1 - leak) * power
+        return power
+
+    def act(self, setting: Float[Tensor, "batch k 2"], generator: torch.Generator | None) -> Float[Tensor, "batch k"]:
+        """Difference current in units of full scale: (1 + d/2) P+ - (1 - d/2) P-, with the light's noise."""
+        plus, minus = (1 + self.difference / 2) * setting[..., 0], (1 - self.difference / 2) * setting[..., 1]
+        force = plus - minus
+        detector = self.light.detector
+        if detector is None or generator is None:
+            return force
+        watts = 1e-3 * self.light.full_scale_mw
+        sigma = detector.noise(watts * plus, watts * minus) / (detector.responsivity * watts)
+        return force + sigma * torch.randn(force.shape, generator=generator, dtype=force.dtype)

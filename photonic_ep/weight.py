@@ -1,0 +1,236 @@
+"""A weight matrix held by the heaters of MZI meshes: W = g Re(T), block by block, T = U diag(a) V."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Complex, Float
+from scipy.stats import unitary_group
+from torch import Tensor, nn
+
+from ep_core import WeightOperator, Written
+from ep_core.weight import Batch, product, require_finite
+from photonic_ep.circuit import models
+from photonic_ep.detect import homodyne
+from photonic_ep.gradients import PhaseGradient, twin
+from photonic_ep.mesh.calibrate import lo_refit
+from photonic_ep.mesh.decompose import decompose
+from photonic_ep.mesh.imperfections import Imperfections, crosstalk_matrix
+from photonic_ep.mesh.kernel import Cell, CellMatrix, cell_matrix, propagate, stages
+from photonic_ep.mesh.topology import Topology, clements
+
+HEADROOM = 3.0  # the receiver gain lets a weight grow to this multiple of its first size
+TOP = 2.5 * math.pi  # a heater reaches 2 pi and a margin of pi / 2 before it wraps
+
+
+class MeshWeight(WeightOperator):
+    """SVD tiles of MZI meshes that compute W x in one direction and W' y in the other.
+
+    Neuron states are real field amplitudes, homodyne detection reads the real quadrature: W = g Re(T). A passive
+    mesh is reciprocal, so light sent backwards sees the transpose, whatever its imperfections: `symmetric`.
+    Matrices larger than a tile are blocks; the last ones have dark ports. Photocurrents of a row of tiles add.
+
+    Parameters (heaters, tiles), physical radians: v_theta, v_phi, v_alpha, att_theta, u_theta, u_phi, u_alpha.
+
+    Args:
+        out_features, in_features: shape of W.
+        tile: modes of a tile.
+        topology: of U and V, e.g. clements or reck.
+        imperfections: of every tile; drawn once, from `generator`.
+        generator: of the start (Haar-random U and V, all attenuators alike) and of the imperfections.
+        std: standard deviation of the first weights; default .5 / sqrt(in_features). It sets the gain g.
+        gradient: how bilinear_grad reaches the phases: gradients.twin or gradients.oracle.
+        cell: model of the MZI, any feed-forward 2 x 2 with settings theta and phi.
+        dtype: of the phases.
+
+    """
+
+    symmetric = True
+
+    def __init__(
+        self,
+        out_features: int,
+        in_features: int,
+        *,
+        tile: int = 8,
+        topology: Callable[[int], Topology] = clements,
+        imperfections: Imperfections | None = None,
+        generator: torch.Generator | None = None,
+        std: float | None = None,
+        gradient: PhaseGradient = twin,
+        cell: Cell = models.mzi,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__(out_features, in_features)
+        if tile < 2:
+            raise ValueError(f"a tile needs at least 2 modes, not {tile}")
+        self.topology, self.gradient, self.cell = topology(tile), gradient, cell
+        self.physics = Imperfections() if imperfections is None else imperfections
+        self.aligned = True  # the model needs no turned oscillators: they make the device agree with it
+        self.rows, self.cols = -(-out_features // tile), -(-in_features // tile)
+        first = 0.5 / in_features**0.5 if std is None else std
+        self.gain = self._gain(first)
+        for name, phases in self._start(generator).items():
+            self.register_parameter(name, nn.Parameter(phases.to(dtype)))
+            self.register_buffer(f"owed_{name}", torch.zeros_like(phases, dtype=dtype))
+        self._draw(generator, dtype)
+        self.program_({name: torch.zeros_like(p) for name, p in self.named_parameters()})
+        self.align_()
+
+    @property
+    def tiles(self) -> int:
+        """Number of tiles; tile (row, col) has index row * cols + col."""
+        return self.rows * self.cols
+
+    def heater_names(self) -> dict[str, list[str]]:
+        """Names of a tile's heaters, INSTANCE.SETTING, by parameter, in the order of the parameter's rows."""
+        v, u = self.topology.heater_names("v"), self.topology.heater_names("u")
+        attenuators = [f"att_{mode}.theta" for mode in range(self.topology.modes)]
+        names = {f"v_{kind}": v[kind] for kind in v} | {"att_theta": attenuators}
+        return names | {f"u_{kind}": u[kind] for kind in u}
+
+    def _gain(self, std: float) -> float:
+        # Re(T) of Haar U, V with attenuators at 1/headroom has std 1 / (headroom sqrt(2 tile)), less the loss
+        if not std > 0:
+            raise ValueError(f"the standard deviation of the first weights must be positive, not {std}")
+        modes = self.topology.modes
+        passed = 4 * len(self.topology.mzis) / modes + 1
+        kept = 10 ** (-self.physics.insertion_loss_db * passed / 20)
+        return std * HEADROOM * math.sqrt(2 * modes) / kept
+
+    def _start(self, generator: torch.Generator | None) -> dict[str, Tensor]:
+        modes, result = self.topology.modes, {}
+        seed = int(torch.randint(2**31, (), generator=generator))
+        haar = unitary_group.rvs(modes, size=2 * self.tiles, random_state=seed).reshape(-1, modes, modes)
+        half = torch.full((modes, self.tiles), 2 * math.asin(1 / HEADROOM), dtype=torch.float64)
+        for mesh, unitaries in (("v", haar[: self.tiles]), ("u", haar[self.tiles :])):
+            phases = decompose(unitaries, self.topology)
+            parts = {"theta": phases.theta, "phi": phases.phi, "alpha": phases.alpha}
+            result |= {f"{mesh}_{kind}": torch.from_numpy(part) for kind, part in parts.items()}
+            result |= {"att_theta": half} if mesh == "v" else {}
+        return result
+
+    def _draw(self, generator: torch.Generator | None, dtype: torch.dtype) -> None:
+        """Draw the static imperfections, in float64 whatever the precision."""
+        names = [name for group in self.heater_names().values() for name in group]
+        modes, mzis = self.topology.modes, len(self.topology.mzis)
+
+        def normal(*shape: int) -> Tensor:
+            return torch.randn(*shape, self.tiles, generator=generator, dtype=torch.float64)
+
+        offset = self.physics.phase_error * normal(len(names))
+        splitter = self.physics.splitter_error * normal(2, 2 * mzis + modes)
+        mixing = crosstalk_matrix(self.topology, names, self.physics.crosstalk)
+        self.register_buffer("phase_offset", offset.to(dtype))
+        self.register_buffer("splitter_offset", splitter.to(dtype))
+        self.register_buffer("mixing", mixing.to(dtype), persistent=False)
+        self.register_buffer("lo_phase", torch.zeros(self.tiles, dtype=dtype))
+
+    @torch.no_grad()
+    def align_(self) -> None:
+        """Turn each tile's local oscillator so that the device agrees best with the controller's model of it.
+
+        Both directions of a tile share its oscillator: reads stay symmetric.
+        """
+        twin_of_this = self._altered(physics=self.physics.believed())
+        self.lo_phase.copy_(lo_refit(self.transfer(), twin_of_this.transfer()))
+
+    def _phases(self) -> list[Tensor]:
+        """Phases that the light sees, by parameter: p + X p + offset."""
+        parameters = list(self.parameters())
+        phases = torch.cat(parameters)
+        if self.physics.crosstalk:
+            phases = torch.addmm(phases, self.mixing, phases)
+        if self.physics.phase_error:
+            phases = phases + self.phase_offset
+        return list(phases.split([len(p) for p in parameters]))
+
+    def _cells(self) -> tuple[CellMatrix, CellMatrix, CellMatrix, Tensor]:
+        """V's, the attenuators' and U's 2 x 2 matrices, and the output phases (V's, then U's tiles)."""
+        v_theta, v_phi, v_alpha, att_theta, u_theta, u_phi, u_alpha = self._phases()
+        settings: dict[str, Tensor | float] = {
+            "theta": torch.cat([v_theta, att_theta, u_theta]),
+            "phi": torch.cat([v_phi, torch.zeros_like(att_theta), u_phi]),
+        }
+        if self.physics.splitter_error:
+            settings |= {"delta_in": self.splitter_offset[0], "delta_out": self.splitter_offset[1]}
+        if self.physics.insertion_loss_db:
+            settings["loss_dB"] = self.physics.insertion_loss_db
+        parts = cell_matrix(self.cell, settings).split([len(v_theta), len(att_theta), len(u_theta)], 2)
+        alpha = torch.cat([v_alpha, u_alpha], 1)
+        return parts[0], parts[1], parts[2], torch.polar(torch.ones_like(alpha), alpha)
+
+    def transfer(self) -> Complex[Tensor, "tiles k k"]:
+        """T = U diag(a) V of every tile, differentiable in the phases."""
+        v_cells, attenuators, u_cells, alpha = self._cells()
+        modes = self.topology.modes
+        light = torch.eye(modes, dtype=alpha.dtype, device=alpha.device)
+        fields = light[:, :, None].expand(modes, modes, 2 * self.tiles)
+        meshes = alpha[:, None] * propagate(self.topology, torch.cat([v_cells, u_cells], 3), fields)
+        v, u = meshes.split(self.tiles, 2)
+        return (u * attenuators[0, 0]).permute(2, 0, 1) @ v.permute(2, 0, 1)
+
+    def effective(self) -> Float[Tensor, "out in"]:
+        """W = g Re(e^{-i psi} T), psi the tiles' local-oscillator phases; differentiable in the heaters' phases."""
+        k = self.topology.modes
+        psi = self.lo_phase[:, None, None] if self.aligned else torch.zeros(())
+        blocks = self.gain * homodyne(self.transfer(), psi).unflatten(0, (self.rows, self.cols))
+        full = blocks.permute(0, 2, 1, 3).reshape(self.rows * k, self.cols * k)
+        return full[: self.out_features, : self.in_features]
+
+    @torch.no_grad()
+    def matrix(self) -> Float[Tensor, "out in"]:
+        """The effective W, built once for all tiles and kept until a phase changes."""
+        return self._cached(lambda: self.effective().contiguous())
+
+    def _weights(self) -> Float[Tensor, "out in"]:
+        return self.effective() if torch.is_grad_enabled() else self.matrix()
+
+    def mvm(self, x: Batch, generator: torch.Generator | None = None) -> Batch:
+        """W x: light enters at V."""
+        return product(x, self._weights())
+
+    def vmm(self, y: Batch, generator: torch.Generator | None = None) -> Batch:
+        """W' y: light enters at U, backwards."""
+        return product(y, self._weights().mT)
+
+    def believed(self) -> WeightOperator:
+        """Return the operator that `bilinear_grad` differentiates: the controller's model under `twin`."""
+        return self._altered(physics=self.physics.believed(), aligned=False) if self.gradient is twin else self
+
+    def bilinear_grad(
+        self, post: Float[Tensor, "batch out"], pre: Float[Tensor, "batch in"], backward: bool = False
+    ) -> dict[str, Tensor]:
+        """Pull post pre' back to the phases, by `gradient`."""
+        return self.gradient(self, post.mT @ pre)
+
+    @torch.no_grad()
+    def program_(self, deltas: dict[str, Tensor], generator: torch.Generator | None = None) -> Written:
+        """Turn the heaters; a phase that leaves [0, 5/2 pi] wraps by 2 pi; rounding to DAC levels is owed."""
+        require_finite(deltas)
+        pulses, step = 0, self.physics.step
+        for name, held in self.named_parameters():
+            owed = self.get_buffer(f"owed_{name}")
+            wanted = held + owed + deltas[name]
+            outside = (wanted < 0) | (wanted > TOP)
+            wanted = torch.where(outside, torch.remainder(wanted, 2 * math.pi), wanted)
+            level = wanted if step is None else step * torch.round(wanted / step)
+            pulses += int(torch.count_nonzero(level != held))
+            owed.copy_(wanted - level)
+            held.copy_(level)
+        return Written(pulses=pulses)
+
+    @torch.no_grad()
+    def light(self, x: Complex[Tensor, " k"], tile: int = 0) -> list[Complex[Tensor, " k"]]:
+        """Fields along one tile for the input field x: at its input, behind each column, and at its output.
+
+        In order: input, behind each column of V, behind the attenuators, behind each column of U, output.
+        """
+        v_cells, attenuators, u_cells, alpha = self._cells()
+        fields = [x[:, None, None].to(alpha.dtype)]
+        fields += stages(self.topology, v_cells[..., tile : tile + 1], fields[0])
+        v_alpha, u_alpha = alpha[:, tile, None, None], alpha[:, self.tiles + tile, None, None]
+        fields.append(attenuators[0, 0, :, tile, None, None] * v_alpha * fields[-1])
+        fields += stages(self.topology, u_cells[..., tile : tile + 1], fields[-1])
+        fields.append(u_alpha * fields[-1])
+        return [field[:, 0, 0] for field in fields]
