@@ -50,7 +50,7 @@ class Dataset:
                 raise ValueError(f"{where}: images of {split.x.shape[1]} pixels, but training has {self.features}")
             if not torch.isfinite(split.x).all():
                 raise ValueError(f"{where}: the images hold NaN or infinite values")
-            if not (0 <= int(split.labels.min()) and int(split.labels.max()) < self.classes):
+            if not (int(split.labels.min()) >= 0 and int(split.labels.max()) < self.classes):
                 raise ValueError(f"{where}: labels outside 0..{self.classes - 1}")
 
     @property
@@ -62,17 +62,16 @@ class Dataset:
 def digits(*, dtype: torch.dtype = torch.float32, validation: float = 0.1) -> Dataset:
     """scikit-learn's 1,797 8 x 8 digits: 360 test images, the rest train and validation, stratified, fixed."""
     from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
 
-    pixels, labels = load_digits(return_X_y=True)
+    pixels, labels = (np.asarray(part) for part in load_digits(return_X_y=True))
     pixels = pixels / 16
-    rest, x_test, rest_labels, y_test = train_test_split(pixels, labels, test_size=360, stratify=labels, random_state=0)
-    train, held = _hold_out(rest_labels, validation)
+    rest, test = _hold_out(labels, 360)
+    train, held = _hold_out(labels[rest], validation)
     return Dataset(
         name="digits",
-        train=_split(rest[train], rest_labels[train], dtype),
-        validation=_split(rest[held], rest_labels[held], dtype),
-        test=_split(x_test, y_test, dtype),
+        train=_split(pixels[rest[train]], labels[rest[train]], dtype),
+        validation=_split(pixels[rest[held]], labels[rest[held]], dtype),
+        test=_split(pixels[test], labels[test], dtype),
         classes=10,
     )
 
@@ -91,13 +90,14 @@ def mnist(folder: Path, *, dtype: torch.dtype = torch.float32, validation: float
     )
 
 
-def _hold_out(labels: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarray]:
+def _hold_out(labels: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the rest and of `size` samples (a share below 1, or a number) held out, stratified, fixed."""
     from sklearn.model_selection import train_test_split
 
-    if not 0 < fraction < 1:
-        raise ValueError(f"the validation fraction must lie between 0 and 1, not {fraction}")
-    index = np.arange(len(labels))
-    return tuple(train_test_split(index, test_size=fraction, stratify=labels, random_state=0))
+    if not size > 0:
+        raise ValueError(f"the samples held out must be a positive share or number, not {size}")
+    rest, held = train_test_split(np.arange(len(labels)), test_size=size, stratify=labels, random_state=0)
+    return np.asarray(rest), np.asarray(held)
 
 
 def _split(x: np.ndarray, labels: np.ndarray, dtype: torch.dtype) -> Split:

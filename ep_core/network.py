@@ -66,9 +66,8 @@ class Network(nn.Module):
         self, layer: int, state: State, clamped: Tensor, generator: torch.Generator | None = None
     ) -> Float[Tensor, "batch n"]:
         """u_l = W_{l-1} s_{l-1} + W_l' s_{l+1} + b_l of `layer` (0 = first hidden layer)."""
-        if layer == 0:
-            drive = clamped
-        else:
+        drive = clamped
+        if layer > 0:
             drive = self.operators[layer].mvm(state[layer - 1], generator) + self.biases[layer]
         if layer + 1 < len(state):
             drive = drive + self.operators[layer + 1].vmm(state[layer + 1], generator)

@@ -17,7 +17,10 @@ class Nudge(Protocol):
     state. Setting and acting are two steps because a frozen setting still acts with fresh noise in each read.
     """
 
-    mode: Mode
+    @property
+    def mode(self) -> Mode:
+        """When the nudge is set."""
+        ...
 
     def emit(self, wanted: Float[Tensor, "batch k"]) -> Tensor:
         """Set the hardware for a wanted force: what its converters and its range make of it."""

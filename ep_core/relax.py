@@ -82,16 +82,14 @@ def relax(
     fixed = network.clamp(x, generator) if clamped is None else clamped
     state = list(network.rest(len(x)) if start is None else start)
     per_sweep = 2 * (len(state) - 1) * len(x)
-    steps = 0
-    for steps in range(1, solver.steps + 1):
-        moved = 0.0
+    steps, moved = 0, float("inf")
+    while steps < solver.steps and moved > solver.tolerance:
+        steps, moved = steps + 1, 0.0
         for layer in range(len(state)):
             new = _target(network, layer, tuple(state), fixed, force, generator)
             moved = max(moved, float((new - state[layer]).abs().max()))
             state[layer] = new
         reads += per_sweep
-        if moved <= solver.tolerance:
-            break
     return _report(network, tuple(state), fixed, force, solver, steps, reads)
 
 

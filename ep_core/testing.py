@@ -18,10 +18,11 @@ class NastyWeight(WeightOperator):
     """
 
     symmetric = False
+    offset: Tensor
+    mismatch: Tensor
+    owed_theta: Tensor
 
-    def __init__(
-        self, out_features: int, in_features: int, *, generator: torch.Generator, step: float = 0.05
-    ) -> None:
+    def __init__(self, out_features: int, in_features: int, *, generator: torch.Generator, step: float = 0.05) -> None:
         super().__init__(out_features, in_features)
         shape = (out_features, in_features)
         self.step, self.crosstalk, self.read_noise = step, 0.1, 0.01
@@ -47,7 +48,7 @@ class NastyWeight(WeightOperator):
         """W_b' y: the backward direction has gains of its own."""
         return self._read(product(y, (self._weights() * self.mismatch).mT), generator)
 
-    def believed(self) -> WeightOperator:
+    def believed(self) -> "NastyWeight":
         """Return the same device without its crosstalk."""
         return self._altered(crosstalk=0.0)
 
@@ -174,7 +175,7 @@ def _check_writes(operator: WeightOperator, source: torch.Generator, small: floa
     count, total = 40, Written()
     for _ in range(count):
         total += operator.program_(pushes, source)
-    assert total.pulses > 0 and total.clipped >= 0, f"{count} writes report {total}"
+    assert total.pulses > 0, f"{count} writes report {total}"
     for name, p in operator.named_parameters():
         moved = p.detach() + _owed(operator, name) - start[name] - owed[name]
         # A periodic parameter may have wrapped; a clipped one may have stopped early.

@@ -4,12 +4,20 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self, TypedDict
 
 import torch
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 
 Batch = Num[Tensor, "batch features"]
+
+
+class Like(TypedDict):
+    """Keywords for torch's factories."""
+
+    dtype: torch.dtype
+    device: torch.device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +88,7 @@ class WeightOperator(nn.Module, ABC):
         """The operator whose gradient `bilinear_grad` returns: itself, or its copy without unknown imperfections."""
         return self
 
-    def _altered(self, **attributes: object) -> "WeightOperator":
+    def _altered(self, **attributes: object) -> Self:
         """Return a copy that shares parameters and buffers, with other plain attributes."""
         twin = copy.copy(self)
         for name, value in {"_matrix": None, **attributes}.items():
@@ -98,10 +106,10 @@ class WeightOperator(nn.Module, ABC):
             self._matrix = (key, build())
         return self._matrix[1]
 
-    def like(self) -> dict[str, object]:
+    def like(self) -> "Like":
         """The dtype and device of the operator's parameters, as keywords for torch's factories."""
         parameter = next(self.parameters())
-        return {"dtype": parameter.dtype, "device": parameter.device}
+        return Like(dtype=parameter.dtype, device=parameter.device)
 
     def extra_repr(self) -> str:
         """Show the shape in `print(operator)`."""

@@ -10,8 +10,9 @@ import torch
 
 from ep_core.adjoint import adjoint_gradient, compare
 from ep_core.loss import one_hot
+from ep_core.network import Network
 from ep_core.relax import GaussSeidel, relax
-from ep_core.train import error, fit
+from ep_core.train import error
 from experiments.common import controls, pictures
 from experiments.common.build import Job, build, build_network
 from experiments.common.options import TrainOptions, resolve, resumed
@@ -48,18 +49,7 @@ def train(job: Job, folder: RunDirectory) -> None:
     options, done, ledger = job.options, len(folder.history), folder.ledger
     before, start = folder.seconds, time.perf_counter()
     with TrainingProgress(job.updates, done * (job.updates // options.epochs), ledger) as progress:
-        for epoch in fit(
-            job.network,
-            job.data,
-            job.estimator,
-            job.updater,
-            epochs=options.epochs,
-            batch=options.batch,
-            generator=job.generator,
-            ledger=ledger,
-            done=done,
-            on_update=progress.update,
-        ):
+        for epoch in job.fit(ledger, done, progress.update):
             folder.finished(job, epoch, before + time.perf_counter() - start)
             progress.epoch(epoch, options.epochs)
 
@@ -99,7 +89,7 @@ def cosine(job: Job, samples: int = 500) -> float:
     return compare(estimate.gradients, adjoint_gradient(exact, x, target, state, job.estimator.loss))[1]
 
 
-def _exact_copy(job: Job) -> torch.nn.Module:
+def _exact_copy(job: Job) -> Network:
     gradient = None if job.options.gradient is None else "oracle"
     options = replace(job.options, state_bits=0, gradient=gradient)
     network = build_network(options, torch.Generator().manual_seed(options.seed))

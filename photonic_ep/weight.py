@@ -46,6 +46,10 @@ class MeshWeight(WeightOperator):
     """
 
     symmetric = True
+    phase_offset: Tensor
+    splitter_offset: Tensor
+    mixing: Tensor
+    lo_phase: Tensor
 
     def __init__(
         self,
@@ -127,17 +131,20 @@ class MeshWeight(WeightOperator):
         self.register_buffer("lo_phase", torch.zeros(self.tiles, dtype=dtype))
 
     @torch.no_grad()
-    def align_(self) -> None:
+    def align_(self) -> int:
         """Turn each tile's local oscillator so that the device agrees best with the controller's model of it.
 
-        Both directions of a tile share its oscillator: reads stay symmetric.
+        Both directions of a tile share its oscillator: reads stay symmetric. Returns the reads that this took: one
+        input at a time, two quadratures each. Phases that move turn the crosstalk too, so repeat it now and then.
         """
-        twin_of_this = self._altered(physics=self.physics.believed())
-        self.lo_phase.copy_(lo_refit(self.transfer(), twin_of_this.transfer()))
+        model = self._altered(physics=self.physics.believed())
+        self.lo_phase.copy_(lo_refit(self.transfer(), model.transfer()))
+        self._matrix = None
+        return 2 * self.in_features
 
     def _phases(self) -> list[Tensor]:
         """Phases that the light sees, by parameter: p + X p + offset."""
-        parameters = list(self.parameters())
+        parameters: list[Tensor] = list(self.parameters())
         phases = torch.cat(parameters)
         if self.physics.crosstalk:
             phases = torch.addmm(phases, self.mixing, phases)
@@ -194,7 +201,7 @@ class MeshWeight(WeightOperator):
         """W' y: light enters at U, backwards."""
         return product(y, self._weights().mT)
 
-    def believed(self) -> WeightOperator:
+    def believed(self) -> "MeshWeight":
         """Return the operator that `bilinear_grad` differentiates: the controller's model under `twin`."""
         return self._altered(physics=self.physics.believed(), aligned=False) if self.gradient is twin else self
 

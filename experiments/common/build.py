@@ -1,6 +1,6 @@
 """From resolved options to the objects that train: data, network, estimator, updater, all from one seed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,16 +12,19 @@ from ep_core import (
     GaussSeidel,
     HardSigmoid,
     IdealNudge,
+    Ledger,
     Network,
     Nudge,
     OneSided,
+    Relaxation,
     Symmetric,
     Updater,
+    fit,
 )
 from ep_core import data as datasets
 from ep_core.data import Dataset
 from ep_core.network import WeightFactory
-from ep_core.train import check_chain
+from ep_core.train import Epoch, check_chain
 from experiments.common.options import TrainOptions
 from photonic_ep import Imperfections, IntensityNudge, MeshWeight, clements, gradients, reck
 from photonic_ep.presets import DEVICE_F, NUDGE_A
@@ -47,6 +50,28 @@ class Job:
     updater: Updater
     generator: torch.Generator
     updates: int
+
+    def fit(
+        self, ledger: Ledger | None = None, done: int = 0, on_update: Callable[[Relaxation], None] | None = None
+    ) -> Iterator[Epoch]:
+        """Train from epoch `done` on; after each epoch the local oscillators of photonic weights are realigned."""
+        book = Ledger() if ledger is None else ledger
+        for epoch in fit(
+            self.network,
+            self.data,
+            self.estimator,
+            self.updater,
+            epochs=self.options.epochs,
+            batch=self.options.batch,
+            generator=self.generator,
+            ledger=book,
+            done=done,
+            on_update=on_update,
+        ):
+            for operator in self.network.operators:
+                if isinstance(operator, MeshWeight):
+                    book.reads += operator.align_()
+            yield epoch
 
 
 def build(options: TrainOptions, data: Dataset | None = None) -> Job:

@@ -7,7 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from ep_core.data import Dataset
-from ep_core.train import error, fit
+from ep_core.train import error
 from experiments.common.build import build
 from experiments.common.options import TrainOptions
 
@@ -25,14 +25,6 @@ def frozen_error(options: TrainOptions, data: Dataset) -> float:
     """Test error [%] of the same run on the same hardware with only the read-out layer trained."""
     hidden = len(options.sizes) - 2
     job = build(replace(options, lr=(0.0,) * hidden + options.lr[-1:]), data)
-    for _ in fit(
-        job.network,
-        data,
-        job.estimator,
-        job.updater,
-        epochs=options.epochs,
-        batch=options.batch,
-        generator=job.generator,
-    ):
+    for _ in job.fit():
         pass
     return error(job.network, data.test, job.estimator.free)

@@ -120,9 +120,9 @@ DATASETS: dict[str, dict[str, object]] = {
 # Chosen on validation splits; rates do not carry over between hardware.
 TUNED: dict[tuple[str, str], dict[str, object]] = {
     ("digits", "ideal"): {"lr": (0.004,), "bias_lr": 0.001, "beta": 0.2},
-    ("digits", "photonic"): {"lr": (0.01,), "bias_lr": 0.001, "beta": 0.3},
+    ("digits", "photonic"): {"lr": (0.01,), "bias_lr": 0.001, "beta": 0.2},
     ("mnist", "ideal"): {"lr": (0.001,), "bias_lr": 0.001, "beta": 0.2},
-    ("mnist", "photonic"): {"lr": (0.01,), "bias_lr": 0.001, "beta": 0.3},
+    ("mnist", "photonic"): {"lr": (0.01,), "bias_lr": 0.001, "beta": 0.2},
 }
 
 
@@ -208,7 +208,9 @@ def flag(name: str) -> str:
 def to_config(options: TrainOptions) -> dict[str, object]:
     """Return what defines the run, as plain JSON."""
     plain = {name: value for name, value in asdict(options).items() if name not in RUN_ONLY}
-    return {name: str(v) if isinstance(v, Path) else list(v) if isinstance(v, tuple) else v for name, v in plain.items()}
+    return {
+        name: str(v) if isinstance(v, Path) else list(v) if isinstance(v, tuple) else v for name, v in plain.items()
+    }
 
 
 def from_config(config: dict[str, object]) -> TrainOptions:

@@ -48,7 +48,9 @@ def learning_curve(folder: RunDirectory, summary: dict[str, float]) -> Figure:
         ("frozen_error", "hidden layers frozen", ":"),
     ):
         if name in summary:
-            axes.axhline(summary[name], color="0.4", linestyle=style, linewidth=1, label=f"{label}: {summary[name]:.2f}")
+            axes.axhline(
+                summary[name], color="0.4", linestyle=style, linewidth=1, label=f"{label}: {summary[name]:.2f}"
+            )
     axes.set(xlabel="epoch", ylabel="error [%]", yscale="log", title="Learning curve")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 1)))
@@ -74,7 +76,7 @@ def _stage_x(operator: MeshWeight) -> tuple[list[float], float, list[float]]:
     """Horizontal places of V's columns, the attenuators and U's columns."""
     columns = len(operator.topology.columns)
     middle = columns + 0.7
-    return list(np.arange(columns)), middle, [middle + 1.7 + c for c in range(columns)]
+    return [float(c) for c in range(columns)], middle, [middle + 1.7 + c for c in range(columns)]
 
 
 def _frame(axes: Axes, operator: MeshWeight, title: str) -> None:
@@ -131,7 +133,12 @@ def _draw_light(figure: Figure, axes: Axes, operator: MeshWeight, x: torch.Tenso
         for mode in range(operator.topology.modes):
             share = float(scale(power[stage, mode]))
             axes.plot(
-                [left, right], [mode, mode], color=LIGHT(share), linewidth=1 + 5 * share, solid_capstyle="butt", zorder=1
+                [left, right],
+                [mode, mode],
+                color=LIGHT(share),
+                linewidth=1 + 5 * share,
+                solid_capstyle="butt",
+                zorder=1,
             )
     for places in (v, u):
         for column, first in operator.topology.mzis:

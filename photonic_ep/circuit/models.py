@@ -31,8 +31,12 @@ def straight(
     """A waveguide: S_12 = 10^(-loss L / 20) e^{i 2 pi n(wl) L / wl}, n(wl) = neff - (wl - wl0)(ng - neff)/wl0.
 
     Args:
-        wl, wl0: wavelength and the wavelength at which neff and ng hold [um].
-        neff, ng: effective and group index. length: [um]. loss_dB_cm: power loss [dB/cm].
+        wl: wavelength [um].
+        wl0: wavelength at which neff and ng hold [um].
+        neff: effective index at wl0.
+        ng: group index at wl0.
+        length: of the guide [um].
+        loss_dB_cm: power loss [dB/cm].
 
     """
     wl, wl0, neff, ng, length, loss = _tensors(wl, wl0, neff, ng, length, loss_dB_cm)
@@ -51,8 +55,11 @@ def phase_shifter(
     """A waveguide with a heater: S_12 = 10^(-loss L / 20) e^{i (2 pi neff L / wl + pi V)}.
 
     Args:
-        wl: wavelength [um]. neff: effective index. length: [um]. loss: power loss [dB/um].
+        wl: wavelength [um].
+        neff: effective index.
         voltage: drive in units of V_pi.
+        length: of the guide [um].
+        loss: power loss [dB/um].
 
     """
     wl, neff, voltage, length, loss = _tensors(wl, neff, voltage, length, loss)
@@ -64,7 +71,8 @@ def coupler_ideal(*, coupling: Setting = 0.5, delta: Setting = 0.0) -> SDict:
     """A lossless directional coupler, B = [[cos a, i sin a], [i sin a, cos a]], a = asin(sqrt coupling) + delta.
 
     Args:
-        coupling: share of the power that crosses, 0..1. delta: fabrication error of the angle [rad].
+        coupling: share of the power that crosses, 0..1 (ValueError outside).
+        delta: fabrication error of the angle [rad].
 
     """
     coupling, delta = _tensors(coupling, delta)
@@ -89,8 +97,10 @@ def mzi(
     o2->o3 = T00, o1->o3 = T01, o2->o4 = T10, o1->o4 = T11.
 
     Args:
-        theta, phi: phases of the inner and of the input heater [rad].
-        delta_in, delta_out: errors of the coupler angles [rad].
+        theta: phase of the heater between the couplers [rad].
+        phi: phase of the heater at the input [rad].
+        delta_in: error of the first coupler's angle [rad].
+        delta_out: error of the second coupler's angle [rad].
         loss_dB: insertion loss of both outputs [dB].
 
     """

@@ -5,6 +5,7 @@ memory. A cell is a feed-forward 2 x 2: a tensor (2, 2, mzis, tiles) in the orde
 """
 
 import inspect
+from collections import deque
 from collections.abc import Callable, Iterator
 
 import torch
@@ -40,9 +41,7 @@ def cell_matrix(cell: Cell, settings: dict[str, Tensor | float]) -> CellMatrix:
 
 def propagate(topology: Topology, cells: CellMatrix, fields: Fields) -> Fields:
     """Fields behind the last column (before the output phases)."""
-    for fields in stages(topology, cells, fields):  # noqa: B007 (the last one is the result)
-        pass
-    return fields
+    return deque(stages(topology, cells, fields), maxlen=1)[0]
 
 
 def stages(topology: Topology, cells: CellMatrix, fields: Fields) -> Iterator[Fields]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
 Stage = tuple[float, float]
@@ -26,7 +27,7 @@ class Topology:
         if self.modes < 2:
             raise ValueError(f"a mesh needs at least 2 modes, not {self.modes}")
         for index, column in enumerate(self.columns):
-            gaps = [b - a for a, b in zip(column, column[1:], strict=False)]
+            gaps = [b - a for a, b in pairwise(column)]
             if column and (min(column) < 0 or max(column) > self.modes - 2 or min(gaps, default=2) < 2):
                 raise ValueError(f"column {index} has MZIs at {column}: they overlap or leave the {self.modes} modes")
 
