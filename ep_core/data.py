@@ -19,7 +19,7 @@ class Split:
     """Inputs in [0, 1] of shape (samples, features) and integer labels."""
 
     x: Float[Tensor, "samples features"]
-    labels: Int[Tensor, " samples"]
+    labels: Int[Tensor, " labels"]  # as many as samples: Dataset checks it
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -90,7 +90,7 @@ def mnist(folder: Path, *, dtype: torch.dtype = torch.float32, validation: float
     )
 
 
-def _hold_out(labels: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray]:
+def _hold_out(labels: np.ndarray, size: float | int) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the rest and of `size` samples (a share below 1, or a number) held out, stratified, fixed."""
     from sklearn.model_selection import train_test_split
 

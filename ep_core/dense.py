@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ep_core.weight import Batch, WeightOperator, Written, product, require_finite
+from ep_core.weight import Inputs, Outputs, WeightOperator, Written, product, require_finite
 
 
 class DenseWeight(WeightOperator):
@@ -35,11 +35,11 @@ class DenseWeight(WeightOperator):
         draw = torch.randn(out_features, in_features, generator=generator, dtype=torch.float64)
         self.weight = nn.Parameter((scale * draw).to(dtype))
 
-    def mvm(self, x: Batch, generator: torch.Generator | None = None) -> Batch:
+    def mvm(self, x: Inputs, generator: torch.Generator | None = None) -> Outputs:
         """W x."""
         return product(x, self.weight)
 
-    def vmm(self, y: Batch, generator: torch.Generator | None = None) -> Batch:
+    def vmm(self, y: Outputs, generator: torch.Generator | None = None) -> Inputs:
         """W' y."""
         return product(y, self.weight.mT)
 

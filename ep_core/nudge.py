@@ -1,7 +1,7 @@
 """How the cost pulls on the output: the protocol that hardware nudges follow, and the ideal one."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -10,6 +10,7 @@ from torch import Tensor
 Mode = Literal["closed", "frozen"]
 
 
+@runtime_checkable
 class Nudge(Protocol):
     """A force -beta dC/ds on the output neurons, as hardware can make it.
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ep_core.weight import Batch, WeightOperator, Written, product, require_finite
+from ep_core.weight import Inputs, Outputs, WeightOperator, Written, product, require_finite
 
 
 class NastyWeight(WeightOperator):
@@ -35,16 +35,16 @@ class NastyWeight(WeightOperator):
     def _weights(self) -> Float[Tensor, "out in"]:
         return torch.sin(self.theta + self.crosstalk * self.theta.roll(1, dims=1) + self.offset)
 
-    def _read(self, clean: Batch, generator: torch.Generator | None) -> Batch:
+    def _read(self, clean: Tensor, generator: torch.Generator | None) -> Tensor:
         if generator is None:
             return clean
         return clean + self.read_noise * torch.randn(clean.shape, generator=generator, dtype=clean.dtype)
 
-    def mvm(self, x: Batch, generator: torch.Generator | None = None) -> Batch:
+    def mvm(self, x: Inputs, generator: torch.Generator | None = None) -> Outputs:
         """W x with read noise."""
         return self._read(product(x, self._weights()), generator)
 
-    def vmm(self, y: Batch, generator: torch.Generator | None = None) -> Batch:
+    def vmm(self, y: Outputs, generator: torch.Generator | None = None) -> Inputs:
         """W_b' y: the backward direction has gains of its own."""
         return self._read(product(y, (self._weights() * self.mismatch).mT), generator)
 
@@ -95,7 +95,7 @@ def _normal(source: torch.Generator, *shape: int) -> Tensor:
 
 
 def _close(a: Tensor, b: Tensor, clause: str, tolerance: float = 1e-10) -> None:
-    error = float((a - b).abs().max() / b.abs().max().clamp(min=1e-300))
+    error = float(((a - b).abs().max() / b.abs().max().clamp(min=1e-300)).detach())
     assert error <= tolerance, f"{clause}: relative error {error:.1e} exceeds {tolerance:.0e}"
 
 

@@ -4,13 +4,15 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self, TypedDict
+from typing import TypedDict, TypeVar
 
 import torch
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 
-Batch = Num[Tensor, "batch features"]
+Operator = TypeVar("Operator", bound="WeightOperator")
+Inputs = Num[Tensor, "batch in"]
+Outputs = Num[Tensor, "batch out"]
 
 
 class Like(TypedDict):
@@ -53,14 +55,14 @@ class WeightOperator(nn.Module, ABC):
         self._matrix: tuple[tuple[object, ...], Tensor] | None = None
 
     @abstractmethod
-    def mvm(self, x: Batch, generator: torch.Generator | None = None) -> Batch:
+    def mvm(self, x: Inputs, generator: torch.Generator | None = None) -> Outputs:
         """W x, batch first; differentiable in x and theta; complex x is two reads.
 
         Read noise is drawn from `generator` only; None reads without noise.
         """
 
     @abstractmethod
-    def vmm(self, y: Batch, generator: torch.Generator | None = None) -> Batch:
+    def vmm(self, y: Outputs, generator: torch.Generator | None = None) -> Inputs:
         """W_b' y: the same hardware used from its other side; W_b = W where `symmetric`."""
 
     @abstractmethod
@@ -88,7 +90,7 @@ class WeightOperator(nn.Module, ABC):
         """The operator whose gradient `bilinear_grad` returns: itself, or its copy without unknown imperfections."""
         return self
 
-    def _altered(self, **attributes: object) -> Self:
+    def _altered(self: Operator, **attributes: object) -> Operator:
         """Return a copy that shares parameters and buffers, with other plain attributes."""
         twin = copy.copy(self)
         for name, value in {"_matrix": None, **attributes}.items():
@@ -116,7 +118,7 @@ class WeightOperator(nn.Module, ABC):
         return f"{self.out_features}, {self.in_features}, symmetric={self.symmetric}"
 
 
-def product(x: Batch, w: Float[Tensor, "out in"]) -> Batch:
+def product(x: Inputs, w: Float[Tensor, "out in"]) -> Outputs:
     """x w' for real or complex x (a complex x is its real and its imaginary read)."""
     return x @ w.to(x.dtype).mT
 

@@ -3,7 +3,7 @@
 Both are digital pull-backs (VJPs), never in situ: they need a model of the mesh, not light.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -14,6 +14,7 @@ from ep_core import WeightOperator
 Gradients = dict[str, Tensor]
 
 
+@runtime_checkable
 class PhaseGradient(Protocol):
     """d<cotangent, W(theta)>/dtheta of an operator, keyed like its `named_parameters()`."""
 

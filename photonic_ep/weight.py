@@ -9,14 +9,14 @@ from scipy.stats import unitary_group
 from torch import Tensor, nn
 
 from ep_core import WeightOperator, Written
-from ep_core.weight import Batch, product, require_finite
+from ep_core.weight import Inputs, Outputs, product, require_finite
 from photonic_ep.circuit import models
 from photonic_ep.detect import homodyne
 from photonic_ep.gradients import PhaseGradient, twin
 from photonic_ep.mesh.calibrate import lo_refit
 from photonic_ep.mesh.decompose import decompose
 from photonic_ep.mesh.imperfections import Imperfections, crosstalk_matrix
-from photonic_ep.mesh.kernel import Cell, CellMatrix, cell_matrix, propagate, stages
+from photonic_ep.mesh.kernel import Cell, cell_matrix, propagate, stages
 from photonic_ep.mesh.topology import Topology, clements
 
 HEADROOM = 3.0  # the receiver gain lets a weight grow to this multiple of its first size
@@ -152,8 +152,8 @@ class MeshWeight(WeightOperator):
             phases = phases + self.phase_offset
         return list(phases.split([len(p) for p in parameters]))
 
-    def _cells(self) -> tuple[CellMatrix, CellMatrix, CellMatrix, Tensor]:
-        """V's, the attenuators' and U's 2 x 2 matrices, and the output phases (V's, then U's tiles)."""
+    def _settings(self) -> tuple[dict[str, Tensor | float], Tensor]:
+        """Settings of all MZIs (V's, the attenuators, U's), and the output phases (V's, then U's tiles)."""
         v_theta, v_phi, v_alpha, att_theta, u_theta, u_phi, u_alpha = self._phases()
         settings: dict[str, Tensor | float] = {
             "theta": torch.cat([v_theta, att_theta, u_theta]),
@@ -163,9 +163,14 @@ class MeshWeight(WeightOperator):
             settings |= {"delta_in": self.splitter_offset[0], "delta_out": self.splitter_offset[1]}
         if self.physics.insertion_loss_db:
             settings["loss_dB"] = self.physics.insertion_loss_db
-        parts = cell_matrix(self.cell, settings).split([len(v_theta), len(att_theta), len(u_theta)], 2)
-        alpha = torch.cat([v_alpha, u_alpha], 1)
-        return parts[0], parts[1], parts[2], torch.polar(torch.ones_like(alpha), alpha)
+        return settings, torch.cat([v_alpha, u_alpha], 1)
+
+    def _cells(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """V's, the attenuators' and U's 2 x 2 matrices (2, 2, mzis, tiles), and e^{i alpha} (V's, then U's tiles)."""
+        settings, alpha = self._settings()
+        mzis, modes = len(self.topology.mzis), self.topology.modes
+        v, attenuators, u = cell_matrix(self.cell, settings).split([mzis, modes, mzis], 2)
+        return v, attenuators, u, torch.polar(torch.ones_like(alpha), alpha)
 
     def transfer(self) -> Complex[Tensor, "tiles k k"]:
         """T = U diag(a) V of every tile, differentiable in the phases."""
@@ -193,11 +198,11 @@ class MeshWeight(WeightOperator):
     def _weights(self) -> Float[Tensor, "out in"]:
         return self.effective() if torch.is_grad_enabled() else self.matrix()
 
-    def mvm(self, x: Batch, generator: torch.Generator | None = None) -> Batch:
+    def mvm(self, x: Inputs, generator: torch.Generator | None = None) -> Outputs:
         """W x: light enters at V."""
         return product(x, self._weights())
 
-    def vmm(self, y: Batch, generator: torch.Generator | None = None) -> Batch:
+    def vmm(self, y: Outputs, generator: torch.Generator | None = None) -> Inputs:
         """W' y: light enters at U, backwards."""
         return product(y, self._weights().mT)
 
@@ -226,6 +231,22 @@ class MeshWeight(WeightOperator):
             owed.copy_(wanted - level)
             held.copy_(level)
         return Written(pulses=pulses)
+
+    @torch.no_grad()
+    def tile_settings(self, tile: int = 0) -> dict[str, dict[str, float]]:
+        """Settings of every instance of one tile as the light meets them, imperfections included, for netlists."""
+        settings, alpha = self._settings()
+        names = [f"v_mzi_{column}_{top}" for column, top in self.topology.mzis]
+        names += [f"att_{mode}" for mode in range(self.topology.modes)]
+        names += [f"u_mzi_{column}_{top}" for column, top in self.topology.mzis]
+        result = {
+            name: {key: float(v[row, tile]) if isinstance(v, Tensor) else v for key, v in settings.items()}
+            for row, name in enumerate(names)
+        }
+        for mesh, index in (("v", tile), ("u", self.tiles + tile)):
+            for mode in range(self.topology.modes):
+                result[f"{mesh}_alpha_{mode}"] = {"phase": float(alpha[mode, index]), "length": 0.0}
+        return result
 
     @torch.no_grad()
     def light(self, x: Complex[Tensor, " k"], tile: int = 0) -> list[Complex[Tensor, " k"]]:

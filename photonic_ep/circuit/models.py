@@ -51,8 +51,9 @@ def phase_shifter(
     voltage: Setting = 0.0,
     length: Setting = 10.0,
     loss: Setting = 0.0,
+    phase: Setting = 0.0,
 ) -> SDict:
-    """A waveguide with a heater: S_12 = 10^(-loss L / 20) e^{i (2 pi neff L / wl + pi V)}.
+    """A waveguide with a heater: S_12 = 10^(-loss L / 20) e^{i (2 pi neff L / wl + pi V + phase)}.
 
     Args:
         wl: wavelength [um].
@@ -60,11 +61,12 @@ def phase_shifter(
         voltage: drive in units of V_pi.
         length: of the guide [um].
         loss: power loss [dB/um].
+        phase: of the heater, where it is given as such [rad].
 
     """
-    wl, neff, voltage, length, loss = _tensors(wl, neff, voltage, length, loss)
-    phase = 2 * math.pi * neff * length / wl + math.pi * voltage
-    return reciprocal({("o1", "o2"): _wave(phase, loss * length)})
+    wl, neff, voltage, length, loss, phase = _tensors(wl, neff, voltage, length, loss, phase)
+    total = 2 * math.pi * neff * length / wl + math.pi * voltage + phase
+    return reciprocal({("o1", "o2"): _wave(total, loss * length)})
 
 
 def coupler_ideal(*, coupling: Setting = 0.5, delta: Setting = 0.0) -> SDict:

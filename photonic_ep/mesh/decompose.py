@@ -13,6 +13,7 @@ from photonic_ep.mesh.topology import Topology, clements, reck
 
 Unitaries = Complex[np.ndarray, "batch n n"]
 Phases = Float[np.ndarray, " batch"]
+AllPhases = Float[np.ndarray, "batch n"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def _clements_steps(n: int) -> list[tuple[str, int, int]]:
     return steps
 
 
-def _eliminate(u: Unitaries, steps: list[tuple[str, int, int]]) -> tuple[list, list, Phases]:
+def _eliminate(u: Unitaries, steps: list[tuple[str, int, int]]) -> tuple[list, list, AllPhases]:
     """Null the elements in turn: U = (left cells)^-1 ... D ... (right cells); cells as (top, theta, phi)."""
     left, right = [], []
     for side, row, column in steps:
@@ -92,7 +93,7 @@ def _cell(theta: Phases, phi: Phases) -> Complex[np.ndarray, "batch 2 2"]:
     return (front * np.array([[turn * sin, cos + 0j], [turn * cos, -sin + 0j]])).transpose(2, 0, 1)
 
 
-def _collect(left: list, right: list, alpha: Phases, topology: Topology) -> MeshPhases:
+def _collect(left: list, right: list, alpha: AllPhases, topology: Topology) -> MeshPhases:
     """Commute D through the left cells' inverses, then let light meet the cells as early as their modes allow."""
     alpha = alpha.copy()
     ordered = list(right)

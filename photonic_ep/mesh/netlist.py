@@ -1,0 +1,51 @@
+"""A tile as a netlist in the form of sax and gdsfactory: instances, connections, ports."""
+
+from photonic_ep.mesh.topology import MeshName, Topology
+
+Netlist = dict[str, dict]
+TOP_IN, LOW_IN, TOP_OUT, LOW_OUT = "o2", "o1", "o3", "o4"
+
+
+def tile_netlist(topology: Topology, settings: dict[str, dict[str, float]]) -> Netlist:
+    """U diag(a) V as a circuit of `mzi` and `phase_shifter`; ports in_0.. enter V, out_0.. leave U.
+
+    An attenuator is an mzi from its o2 to its o3; its o1 is dark and its o4 dumped.
+
+    Args:
+        topology: of both meshes.
+        settings: of every instance, as `MeshWeight.tile_settings` gives them.
+
+    """
+    wires: list[tuple[str, str]] = []
+    inputs, ends = _mesh(topology, "v", wires)
+    starts, outputs = _mesh(topology, "u", wires)
+    for mode, (end, start) in enumerate(zip(ends, starts, strict=True)):
+        wires += [(end, f"att_{mode},{TOP_IN}"), (f"att_{mode},{TOP_OUT}", start)]
+    instances = {
+        name: {"component": "phase_shifter" if "_alpha_" in name else "mzi", "settings": values}
+        for name, values in settings.items()
+    }
+    ports = {f"in_{mode}": place for mode, place in enumerate(inputs)}
+    ports |= {f"out_{mode}": place for mode, place in enumerate(outputs)}
+    return {"instances": instances, "connections": dict(wires), "ports": ports}
+
+
+def _mesh(topology: Topology, mesh: MeshName, wires: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    """Wire one mesh; returns where each mode enters and leaves it."""
+    entries: list[str | None] = [None] * topology.modes
+    reached: list[str | None] = [None] * topology.modes
+
+    def pass_through(mode: int, into: str, out: str) -> None:
+        if reached[mode] is None:
+            entries[mode] = into
+        else:
+            wires.append((str(reached[mode]), into))
+        reached[mode] = out
+
+    for column, top in topology.mzis:
+        name = f"{mesh}_mzi_{column}_{top}"
+        pass_through(top, f"{name},{TOP_IN}", f"{name},{TOP_OUT}")
+        pass_through(top + 1, f"{name},{LOW_IN}", f"{name},{LOW_OUT}")
+    for mode in range(topology.modes):
+        pass_through(mode, f"{mesh}_alpha_{mode},o1", f"{mesh}_alpha_{mode},o2")
+    return [str(place) for place in entries], [str(place) for place in reached]

@@ -1,0 +1,152 @@
+"""Topologies, their decomposition, and their imperfections' geometry."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import ortho_group, unitary_group
+
+from photonic_ep import Imperfections, Topology, clements, decompose, models, reck
+from photonic_ep.mesh.imperfections import crosstalk_matrix
+from photonic_ep.mesh.kernel import cell_matrix, propagate
+
+SHAPES = [clements, reck]
+
+
+def rebuild(phases, topology):
+    settings = {"theta": torch.from_numpy(phases.theta), "phi": torch.from_numpy(phases.phi)}
+    n, batch = topology.modes, phases.alpha.shape[1]
+    light = torch.eye(n, dtype=torch.complex128)[:, :, None].expand(n, n, batch)
+    fields = propagate(topology, cell_matrix(models.mzi, settings), light)
+    return (np.exp(1j * phases.alpha)[:, None] * fields.numpy()).transpose(2, 0, 1)
+
+
+def special(n):
+    dft = np.exp(-2j * np.pi * np.outer(range(n), range(n)) / n) / math.sqrt(n)
+    swap = np.kron(np.eye(n // 2), [[0, 1], [1, 0]]) if n % 2 == 0 else np.eye(n)
+    return [np.eye(n), np.eye(n)[::-1], np.roll(np.eye(n), 1, 0), swap, dft, np.diag(np.exp(1j * np.arange(n)))]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("n", [2, 3, 4, 7, 8, 16])
+def test_decomposition_rebuilds_any_unitary(shape, n):
+    batch = [unitary_group.rvs(n, random_state=s) for s in range(3)] + [ortho_group.rvs(n, random_state=1), *special(n)]
+    targets = np.stack(batch).astype(complex)
+    phases = decompose(targets, shape(n))
+    assert phases.theta.min() >= 0
+    assert max(phases.theta.max(), phases.phi.max(), phases.alpha.max()) < 2 * np.pi + 1e-12
+    assert np.abs(rebuild(phases, shape(n)) - targets).max() <= 1e-13
+
+
+@settings(max_examples=25, deadline=None)
+@given(n=st.integers(2, 9), seed=st.integers(0, 2**32 - 1), shape=st.sampled_from(SHAPES))
+def test_decomposition_is_exact_on_haar(n, seed, shape):
+    target = unitary_group.rvs(n, random_state=seed)[None]
+    assert np.abs(rebuild(decompose(target, shape(n)), shape(n)) - target).max() <= 1e-13
+
+
+def test_shapes():
+    assert clements(5).columns == ((0, 2), (1, 3), (0, 2), (1, 3), (0, 2))
+    assert reck(4).columns == ((0,), (1,), (0, 2), (1,), (0,))
+    for n in range(2, 12):
+        assert len(clements(n).mzis) == len(reck(n).mzis) == n * (n - 1) // 2
+        assert len(reck(n).columns) == 2 * n - 3
+
+
+@pytest.mark.parametrize(
+    ("modes", "columns", "message"),
+    [
+        (1, (), "at least 2 modes"),
+        (4, ((0, 1),), "overlap"),
+        (4, ((3,),), "leave the 4 modes"),
+        (4, ((-1,),), "leave the 4 modes"),
+    ],
+)
+def test_impossible_topologies_are_refused(modes, columns, message):
+    with pytest.raises(ValueError, match=message):
+        Topology(modes, columns)
+
+
+def test_any_columns_propagate():
+    """Empty and irregular columns, against products of embedded 2 x 2 matrices."""
+    topology = Topology(6, ((), (0, 3), (1, 4), (2,), (0, 2, 4)))
+    cells = torch.randn(2, 2, len(topology.mzis), 3, dtype=torch.complex128)
+    expected = torch.eye(6, dtype=torch.complex128).repeat(3, 1, 1)
+    for index, (_, top) in enumerate(topology.mzis):
+        step = torch.eye(6, dtype=torch.complex128).repeat(3, 1, 1)
+        step[:, top : top + 2, top : top + 2] = cells[:, :, index].permute(2, 0, 1)
+        expected = step @ expected
+    light = torch.eye(6, dtype=torch.complex128)[:, :, None].expand(6, 6, 3)
+    torch.testing.assert_close(propagate(topology, cells, light).permute(2, 0, 1), expected)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (np.full((1, 4, 4), 0.5), "not unitary: .* reaches"),
+        (np.full((1, 4, 4), np.nan), "not unitary"),
+        (np.eye(3)[None], "4 modes needs matrices"),
+    ],
+)
+def test_impossible_targets_are_refused(target, message):
+    with pytest.raises(ValueError, match=message):
+        decompose(target.astype(complex), clements(4))
+
+
+def test_only_known_shapes_are_decomposed():
+    with pytest.raises(ValueError, match="Clements and the Reck"):
+        decompose(np.eye(3)[None].astype(complex), Topology(3, ((0,), (1,))))
+
+
+def test_floorplan_counts_stages():
+    places = clements(4).floorplan(2.0, 1.0)
+    assert places["v_mzi_0_2.phi"] == (0.0, -2.0)
+    assert places["v_mzi_0_2.theta"] == (1.0, -2.0)
+    assert places["v_alpha_3.phase"] == (8.0, -3.0)
+    assert places["att_1.theta"] == (9.0, -1.0)
+    assert places["u_mzi_0_0.phi"] == (10.0, 0.0)
+    assert places["u_alpha_0.phase"] == (18.0, 0.0)
+    assert len(set(places.values())) == len(places)
+
+
+def test_crosstalk_follows_its_law():
+    names = list(clements(4).floorplan(2.0, 1.0))
+    x = crosstalk_matrix(clements(4), names, 0.02)
+    at = {name: i for i, name in enumerate(names)}
+
+    def share(a, b):
+        return float(x[at[a], at[b]])
+
+    assert torch.equal(x, x.T)
+    assert not x.diagonal().any()
+    assert share("v_mzi_0_0.phi", "v_mzi_0_0.theta") == pytest.approx(0.02)
+    assert share("v_mzi_0_0.phi", "v_mzi_0_2.phi") == pytest.approx(0.02 * math.exp(-2))
+    assert share("v_mzi_0_0.theta", "v_mzi_1_1.phi") == pytest.approx(0.02 * math.exp(-2 * (math.sqrt(2) - 1)))
+    assert share("v_alpha_0.phase", "att_0.theta") == 0
+    assert share("v_mzi_0_0.theta", "u_mzi_0_0.theta") == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"phase_error": -0.1}, "phase_error"),
+        ({"splitter_error": float("nan")}, "splitter_error"),
+        ({"insertion_loss_db": -1.0}, "insertion_loss_db"),
+        ({"crosstalk": 1.0}, "below 1"),
+        ({"dac_bits": 0}, "dac_bits"),
+        ({"known": frozenset({"moon"})}, "moon"),
+    ],
+)
+def test_impossible_imperfections_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        Imperfections(**wrong)
+
+
+def test_the_controller_believes_what_it_knows():
+    f = Imperfections(phase_error=0.1, splitter_error=0.2, insertion_loss_db=0.3, crosstalk=0.04)
+    assert f.believed() == Imperfections(phase_error=0.1, splitter_error=0.2, insertion_loss_db=0.3)
+    nothing = Imperfections(phase_error=0.1, crosstalk=0.04, known=frozenset())
+    assert nothing.believed() == Imperfections(known=frozenset())

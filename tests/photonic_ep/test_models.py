@@ -1,0 +1,125 @@
+"""Parts against sax's own parts, and what physics demands of them: reciprocal, passive, differentiable."""
+
+import jax
+import numpy as np
+import pytest
+import sax
+import torch
+
+from photonic_ep import models
+
+jax.config.update("jax_enable_x64", True)
+DRAWS = {
+    models.straight: {"wl": 1.53, "neff": 2.4, "ng": 4.1, "length": 37.0, "loss_dB_cm": 3.0},
+    models.phase_shifter: {"wl": 1.56, "neff": 2.3, "voltage": 0.7, "length": 25.0, "loss": 0.01},
+    models.coupler_ideal: {"coupling": 0.37},
+}
+ALL = [*DRAWS, models.mzi]
+MZI = {"theta": 1.1, "phi": 2.3, "delta_in": 0.05, "delta_out": -0.03, "loss_dB": 0.4}
+
+
+def same(ours, theirs, tolerance=1e-12):
+    for key, value in sax.sdict(theirs).items():
+        mine = complex(ours[key]) if key in ours else 0.0
+        assert abs(mine - complex(np.asarray(value).squeeze())) <= tolerance, key
+
+
+@pytest.mark.parametrize("model", [models.straight, models.phase_shifter])
+@pytest.mark.parametrize("settings", ["defaults", "drawn"])
+def test_against_sax(model, settings):
+    chosen = DRAWS[model] if settings == "drawn" else {}
+    theirs = getattr(sax.models, model.__name__)(**chosen)
+    ports = {"in0": "o1", "out0": "o2", "o1": "o1", "o2": "o2"}
+    same(model(**chosen), {(ports[a], ports[b]): v for (a, b), v in sax.sdict(theirs).items()})
+
+
+def test_coupler_against_sax():
+    # in0/in1 enter left at o1/o2; out0 is level with in0: o4
+    ports = {"in0": "o1", "in1": "o2", "out0": "o4", "out1": "o3"}
+    theirs = sax.sdict(sax.models.coupler_ideal(coupling=0.37))
+    same(models.coupler_ideal(coupling=0.37), {(ports[a], ports[b]): v for (a, b), v in theirs.items()})
+
+
+def test_mzi_is_what_sax_composes_of_couplers_and_shifters():
+    def split(delta):
+        return float(np.sin(np.pi / 4 + delta) ** 2)
+
+    netlist = {
+        "instances": {
+            "phi": {"component": "shifter", "settings": {"voltage": MZI["phi"] / np.pi, "length": 0.0}},
+            "first": {"component": "coupler", "settings": {"coupling": split(MZI["delta_in"])}},
+            "theta": {"component": "shifter", "settings": {"voltage": MZI["theta"] / np.pi, "length": 0.0}},
+            "second": {"component": "coupler", "settings": {"coupling": split(MZI["delta_out"])}},
+            "low": {"component": "shifter", "settings": {"length": 1.0, "loss": MZI["loss_dB"], "neff": 0.0}},
+            "top": {"component": "shifter", "settings": {"length": 1.0, "loss": MZI["loss_dB"], "neff": 0.0}},
+        },
+        "connections": {
+            "phi,out0": "first,in1",
+            "first,out1": "theta,in0",
+            "theta,out0": "second,in1",
+            "first,out0": "second,in0",
+            "second,out0": "low,in0",
+            "second,out1": "top,in0",
+        },
+        "ports": {"o1": "first,in0", "o2": "phi,in0", "o3": "top,out0", "o4": "low,out0"},
+    }
+    circuit, _ = sax.circuit(netlist, {"coupler": sax.models.coupler_ideal, "shifter": sax.models.phase_shifter})
+    same(models.mzi(**MZI), circuit())
+
+
+def matrix(model, **settings):
+    s = model(**settings)
+    ports = sorted({port for key in s for port in key})
+    return torch.stack([torch.stack([s.get((a, b), torch.zeros(())) + 0j for a in ports]) for b in ports])
+
+
+@pytest.mark.parametrize("model", ALL)
+def test_reciprocal_and_passive(model):
+    settings = MZI if model is models.mzi else DRAWS[model]
+    s = matrix(model, **settings)
+    assert torch.equal(s, s.mT)
+    assert torch.linalg.svdvals(s).max() <= 1 + 1e-12
+
+
+def test_lossless_parts_are_unitary():
+    for model, settings in (
+        (models.coupler_ideal, {"coupling": 0.2, "delta": 0.1}),
+        (models.mzi, MZI | {"loss_dB": 0.0}),
+    ):
+        s = matrix(model, **settings)
+        torch.testing.assert_close(s @ s.mH, torch.eye(4, dtype=s.dtype), atol=1e-14, rtol=0)
+
+
+@pytest.mark.parametrize("model", ALL)
+def test_gradients_in_every_setting(model):
+    settings = MZI if model is models.mzi else DRAWS[model] | ({"delta": 0.1} if "coupler" in model.__name__ else {})
+    names = list(settings)
+    values = [torch.tensor([settings[n], settings[n] * 1.1], dtype=torch.float64, requires_grad=True) for n in names]
+
+    def outputs(*tensors):
+        s = model(**dict(zip(names, tensors, strict=True)))
+        return tuple(torch.view_as_real(v) for v in s.values())
+
+    assert torch.autograd.gradcheck(outputs, values)
+
+
+def test_settings_broadcast_and_keep_precision():
+    s = models.mzi(theta=torch.zeros(3, 1), phi=torch.zeros(1, 4), loss_dB=0.1)
+    assert s["o2", "o3"].shape == (3, 4)
+    assert s["o2", "o3"].dtype == torch.complex64
+
+
+def test_convention_of_the_mzi():
+    """theta = pi is the bar state, theta = 0 crosses; phi turns what enters on top."""
+    bar = models.mzi(theta=np.pi, phi=0.3)
+    assert abs(bar["o2", "o3"]) == pytest.approx(1)
+    assert abs(bar["o1", "o3"]) == pytest.approx(0, abs=1e-12)
+    cross = models.mzi(theta=0.0, phi=0.3)
+    assert complex(cross["o2", "o4"]) == pytest.approx(1j * np.exp(0.3j))
+    assert complex(cross["o1", "o3"]) == pytest.approx(1j)
+
+
+@pytest.mark.parametrize("coupling", [-0.1, 1.1])
+def test_impossible_coupling_is_refused(coupling):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        models.coupler_ideal(coupling=coupling)

@@ -1,0 +1,270 @@
+"""The mesh as a weight: contract, physics against sax, and EP's gradient down to every phase."""
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+
+from ep_core import (
+    GaussSeidel,
+    HardSigmoid,
+    Network,
+    Sigmoid,
+    SquaredError,
+    Symmetric,
+    adjoint_gradient,
+    check_operator,
+    compare,
+    one_hot,
+    relax,
+)
+from photonic_ep import Imperfections, MeshWeight, clements, gradients, models, reck
+from photonic_ep.crosscheck import sax
+from photonic_ep.detect import homodyne
+from photonic_ep.mesh.netlist import tile_netlist
+from photonic_ep.presets import DEVICE_F
+
+F = DEVICE_F.imperfections
+ALONE = {
+    "exact": Imperfections(),
+    "phase": Imperfections(phase_error=0.1),
+    "splitter": Imperfections(splitter_error=0.05),
+    "loss": Imperfections(insertion_loss_db=0.5),
+    "crosstalk": Imperfections(crosstalk=0.02),
+    "levels": Imperfections(dac_bits=8),
+    "F": F,
+    "nothing known": Imperfections(phase_error=0.1, crosstalk=0.02, known=frozenset()),
+}
+
+
+def mesh(source, out=6, into=5, tile=4, **options):
+    return MeshWeight(out, into, tile=tile, generator=source, dtype=torch.float64, **options)
+
+
+@pytest.mark.parametrize("topology", [clements, reck])
+@pytest.mark.parametrize("gradient", [gradients.oracle, gradients.twin])
+@pytest.mark.parametrize("imperfections", ALONE.values(), ids=ALONE)
+def test_contract(source, topology, gradient, imperfections):
+    check_operator(mesh(source, topology=topology, gradient=gradient, imperfections=imperfections))
+
+
+def test_contract_with_an_odd_tile(source):
+    check_operator(mesh(source, 7, 4, tile=5, imperfections=F))
+
+
+@pytest.mark.parametrize("topology", [clements, reck])
+@pytest.mark.parametrize("imperfections", [Imperfections(), F], ids=["exact", "F"])
+def test_tile_against_sax_in_both_directions(source, topology, imperfections):
+    """One tile composed by sax: forwards it is T, light from behind sees the transpose."""
+    weight = mesh(source, 4, 8, topology=topology, imperfections=imperfections)
+    for tile, ours in enumerate(weight.transfer().detach()):
+        netlist = tile_netlist(weight.topology, weight.tile_settings(tile))
+        forwards = torch.from_numpy(sax.transfer(netlist, 4))
+        backwards = torch.from_numpy(sax.transfer(netlist, 4, backwards=True))
+        torch.testing.assert_close(ours, forwards, atol=1e-13, rtol=0)
+        torch.testing.assert_close(ours.mT, backwards, atol=1e-13, rtol=0)
+
+
+def test_reads_are_homodyne_detection_of_light(source):
+    """W x is what a homodyne receiver reads behind the mesh, the photocurrents of a row of tiles added."""
+    weight = mesh(source, 6, 7, imperfections=F)
+    x = torch.rand(3, 7, generator=source, dtype=torch.float64)
+    ports = torch.nn.functional.pad(x, (0, 1)).unflatten(1, (2, 4)) + 0j
+    t = weight.transfer().unflatten(0, (2, 2))
+    fields = torch.einsum("rcoi,bci->brco", t, ports)
+    psi = weight.lo_phase.unflatten(0, (2, 2))[:, :, None]
+    currents = weight.gain * homodyne(fields, psi).sum(2)
+    torch.testing.assert_close(weight.mvm(x), currents.flatten(1)[:, :6])
+
+
+def test_light_in_a_tile_ends_as_its_transfer(source):
+    weight = mesh(source, 4, 8, imperfections=F)
+    x = torch.randn(4, generator=source, dtype=torch.float64) + 0j
+    fields = weight.light(x, 1)
+    assert len(fields) == 1 + 4 + 1 + 4 + 1
+    torch.testing.assert_close(fields[-1], weight.transfer()[1].detach() @ x)
+
+
+def test_light_is_never_gained(source):
+    weight = mesh(source, 8, 8, tile=8, imperfections=Imperfections(insertion_loss_db=0.3, splitter_error=0.05))
+    powers = [float(field.abs().square().sum()) for field in weight.light(torch.ones(8, dtype=torch.complex128))]
+    assert all(after < before for before, after in pairwise(powers[:-1]))
+
+
+def test_built_in_cell_is_a_model_like_any_other():
+    """A cell that sax would compose of couplers and shifters makes the same matrix and the same gradient."""
+
+    def composed(*, theta, phi, delta_in=0.0, delta_out=0.0, loss_dB=0.0):
+        def arm(phase):
+            return torch.stack([torch.exp(1j * phase), torch.ones_like(phase) + 0j])
+
+        def coupler(delta):
+            s = models.coupler_ideal(delta=delta * torch.ones_like(theta))
+            return s["o2", "o3"], s["o1", "o3"]
+
+        (c1, s1), (c2, s2) = coupler(delta_in), coupler(delta_out)
+        result = {}
+        for into, field in (("o2", (1.0, 0.0)), ("o1", (0.0, 1.0))):
+            top, low = (f * a for f, a in zip(field, arm(phi), strict=True))
+            top, low = c1 * top + s1 * low, s1 * top + c1 * low
+            top, low = (f * a for f, a in zip((top, low), arm(theta), strict=True))
+            keep = 10 ** (-loss_dB / 20)
+            result |= {(into, "o3"): keep * (c2 * top + s2 * low), (into, "o4"): keep * (s2 * top + c2 * low)}
+        return models.reciprocal(result)
+
+    first = mesh(torch.Generator().manual_seed(3), imperfections=F)
+    second = mesh(torch.Generator().manual_seed(3), imperfections=F, cell=composed)
+    torch.testing.assert_close(first.matrix(), second.matrix(), atol=1e-14, rtol=0)
+    post, pre = torch.rand(2, 6, dtype=torch.float64), torch.rand(2, 5, dtype=torch.float64)
+    for name, ours in first.bilinear_grad(post, pre).items():
+        torch.testing.assert_close(ours, second.bilinear_grad(post, pre)[name], atol=1e-13, rtol=0)
+
+
+def test_a_cell_that_reflects_is_refused(source):
+    def mirror(*, theta, phi):
+        return models.mzi(theta=theta, phi=phi) | {("o1", "o1"): torch.full((), 0.1 + 0j)}
+
+    with pytest.raises(ValueError, match=r"reflects \(o1 -> o1\)"):
+        mesh(source, cell=mirror)
+
+
+def test_a_cell_without_a_needed_setting_is_refused(source):
+    def plain(*, theta, phi):
+        return models.mzi(theta=theta, phi=phi)
+
+    with pytest.raises(ValueError, match=r"no setting .*delta_in"):
+        mesh(source, cell=plain, imperfections=F)
+
+
+def test_names_follow_the_parameters(source):
+    weight = mesh(source)
+    names = weight.heater_names()
+    assert list(names) == [name for name, _ in weight.named_parameters()]
+    for name, parameter in weight.named_parameters():
+        assert len(names[name]) == len(parameter)
+        assert parameter.shape[1] == weight.tiles == 4
+    assert names["v_theta"][:3] == ["v_mzi_0_0.theta", "v_mzi_0_2.theta", "v_mzi_1_1.theta"]
+    assert names["att_theta"][1] == "att_1.theta"
+    assert names["u_alpha"][3] == "u_alpha_3.phase"
+    flat = [name for group in names.values() for name in group]
+    assert set(flat) == set(weight.topology.floorplan(1.0, 1.0))
+
+
+def test_first_weights_have_the_asked_size(source):
+    for imperfections in (Imperfections(), F):
+        weight = MeshWeight(128, 128, generator=source, imperfections=imperfections, std=0.05)
+        assert float(weight.matrix().std()) == pytest.approx(0.05, rel=0.1)
+
+
+def test_phases_are_held_in_levels_and_in_range(source):
+    weight = mesh(source, imperfections=Imperfections(dac_bits=6))
+    step = 2 * math.pi / 64
+    for _ in range(20):
+        weight.program_({n: torch.randn(p.shape, generator=source).double() for n, p in weight.named_parameters()})
+    for parameter in weight.parameters():
+        torch.testing.assert_close(parameter / step, (parameter / step).round())
+        assert parameter.min() >= 0
+        assert parameter.max() <= 2.5 * math.pi + step
+
+
+def test_updates_below_half_a_level_happen_in_the_end(source):
+    """The accumulator: 200 steps of 1/20 level move a phase by 10 levels."""
+    weight = mesh(source, imperfections=Imperfections(dac_bits=8))
+    step = 2 * math.pi / 256
+    start = weight.v_phi.detach().clone()
+    push = {n: torch.zeros_like(p) for n, p in weight.named_parameters()}
+    push["v_phi"] += step / 20
+    for _ in range(200):
+        weight.program_(push)
+    moved = torch.remainder(weight.v_phi - start + 0.1, 2 * math.pi) - 0.1
+    assert (moved - 10 * step).abs().max() <= 1.01 * step
+
+
+def test_oscillators_undo_the_common_phase_of_crosstalk(source):
+    """Unaligned, crosstalk turns Re(T) into another matrix; aligned, the twin's gradient is close to the oracle's."""
+    weight = mesh(source, 16, 16, tile=8, imperfections=F)
+    post, pre = torch.rand(9, 16, generator=source).double(), torch.rand(9, 16, generator=source).double()
+    cosines = []
+    for aligned in (True, False):
+        device = weight._altered(aligned=aligned)
+        cosines.append(compare(gradients.twin(device, post.mT @ pre), gradients.oracle(device, post.mT @ pre))[1])
+    assert cosines[0] >= 0.85 > 0.5 > cosines[1]
+
+
+def test_alignment_is_what_two_quadratures_show(source):
+    weight = mesh(source, imperfections=F)
+    reads = weight.align_()
+    assert reads == 2 * weight.in_features
+    measured, believed = weight.transfer().detach(), weight.believed().transfer().detach()
+
+    def misfit(psi):
+        return (torch.polar(torch.ones_like(psi), -psi)[:, None, None] * measured - believed).norm(dim=(1, 2))
+
+    best = misfit(weight.lo_phase)
+    for shift in (-0.05, 0.05, math.pi):
+        assert (misfit(weight.lo_phase + shift) > best).all()
+
+
+EXACT = GaussSeidel(steps=2000, tolerance=1e-14)
+
+
+@pytest.mark.parametrize("imperfections", [Imperfections(), F], ids=["exact", "F"])
+@pytest.mark.parametrize("sizes", [(10, 9, 5), (10, 9, 8, 5)])
+def test_ep_reaches_every_phase_exactly(source, imperfections, sizes):
+    net, x, y = problem(source, Sigmoid(), sizes, imperfections)
+    estimator = Symmetric(beta=1e-3, free=EXACT, nudged=EXACT)
+    reference = adjoint_gradient(net, x, y, relax(net, x, EXACT).state, SquaredError())
+    estimate = estimator(net, x, y).gradients
+    assert compare(estimate, reference)[0] <= 1e-5
+    assert sum(g.numel() for g in estimate.values()) == sum(p.numel() for p in net.parameters())
+
+
+def test_the_adjoint_of_a_mesh_is_the_derivative_of_the_cost(source):
+    net, x, y = problem(source, Sigmoid(), (10, 9, 5), F)
+    reference = adjoint_gradient(net, x, y, relax(net, x, EXACT).state, SquaredError())
+    for name in ("weights.0.v_phi", "weights.1.att_theta", "weights.1.u_theta"):
+        parameter = dict(net.named_parameters())[name]
+        direction = torch.randn(parameter.shape, generator=source, dtype=torch.float64)
+        costs = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                parameter += sign * 1e-5 * direction
+                costs.append(float(SquaredError().value(relax(net, x, EXACT).output, y).mean()))
+                parameter -= sign * 1e-5 * direction
+        slope = float((reference[name] * direction).sum())
+        assert slope == pytest.approx((costs[0] - costs[1]) / 2e-5, rel=1e-4, abs=1e-10)
+
+
+def test_hard_sigmoids_on_a_mesh_are_exact_where_no_unit_crosses(source):
+    net, x, y = problem(source, HardSigmoid(), (10, 9, 5), F, batch=60)
+    estimator = Symmetric(beta=1e-3, free=EXACT, nudged=EXACT)
+    nudged = estimator(net, x, y).nudged.state
+    keep = torch.ones(len(x), dtype=torch.bool)
+    clamped = net.clamp(x.repeat(2, 1))
+    for layer, activation in enumerate(net.activations):
+        plus, minus = activation.piece(net.drive(layer, nudged, clamped)).split(len(x))
+        keep &= (plus == minus).all(1)
+    # An output on the edge of its box crosses by the nudge itself, which the drive above leaves out.
+    keep &= ((nudged[-1] > 1e-3) & (nudged[-1] < 1 - 1e-3) | (nudged[-1] == nudged[-1].round())).all(1)[: len(x)]
+    assert keep.double().mean() >= 0.5
+    reference = adjoint_gradient(net, x[keep], y[keep], relax(net, x[keep], EXACT).state, SquaredError())
+    assert compare(estimator(net, x[keep], y[keep]).gradients, reference)[0] <= 1e-5
+
+
+def problem(source, activation, sizes, imperfections, batch=20):
+    net = Network(
+        sizes, lambda o, i: mesh(source, o, i, imperfections=imperfections, gradient=gradients.oracle), activation
+    )
+    for operator, norm in zip(net.operators[1:], (0.5, 0.3), strict=False):
+        operator.gain *= norm / float(torch.linalg.matrix_norm(operator.matrix(), 2))
+        operator._matrix = None
+    x = torch.rand(batch, sizes[0], generator=source, dtype=torch.float64)
+    y = one_hot(torch.randint(sizes[-1], (batch,), generator=source), sizes[-1], torch.float64)
+    return net, x, y
+
+
+@pytest.mark.parametrize(("wrong", "message"), [({"tile": 1}, "2 modes"), ({"std": 0.0}, "positive")])
+def test_impossible_meshes_are_refused(source, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        MeshWeight(4, 4, generator=source, **wrong)
