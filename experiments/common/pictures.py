@@ -60,6 +60,27 @@ def learning_curve(folder: RunDirectory, summary: dict[str, float]) -> Figure:
     return figure
 
 
+def seed_strip(runs: dict[str, list[dict[str, float]]], summary: dict[str, float], dataset: str) -> Figure:
+    """Draw each run's test error by backend, with means and controls."""
+    drawing = Figure(figsize=(6, 4), layout="constrained")
+    axes = drawing.subplots()
+    for place, backend in enumerate(runs):
+        errors = [row["test_error"] for row in runs[backend]]
+        shifts = [place + 0.06 * (i - (len(errors) - 1) / 2) for i in range(len(errors))]
+        axes.scatter(shifts, errors, label=f"{backend}, seeds 0-{len(errors) - 1}")
+        mean = summary[f"{backend}_mean"]
+        axes.hlines(mean, place - 0.25, place + 0.25, color="black", linewidth=1)
+        axes.text(place + 0.28, mean, f"{mean:.2f}", va="center")
+        frozen = summary[f"{backend}_frozen_mean"]
+        axes.hlines(frozen, place - 0.25, place + 0.25, color="0.5", linestyle=":")
+        axes.text(place + 0.28, frozen, f"hidden frozen {frozen:.1f}", va="center", color="0.4", fontsize="small")
+    axes.axhline(summary["logistic_error"], color="0.5", linestyle="--", linewidth=1, label="logistic regression")
+    axes.set_xticks(range(len(runs)), list(runs))
+    axes.set(xlim=(-0.5, 1.9), ylim=(0, None), ylabel="test error [%]", title=f"{dataset}: trained by EP")
+    axes.legend(frameon=False, fontsize="small")
+    return drawing
+
+
 def mesh_picture(operator: MeshWeight, x: torch.Tensor) -> Figure:
     """Show the phases of one tile and the light in it for the input x: the tile that x lights most."""
     k = operator.topology.modes

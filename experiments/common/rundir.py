@@ -4,13 +4,12 @@ import csv
 import io
 import json
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 
 from ep_core import Ledger, checkpoint
-from ep_core.checkpoint import write_atomic
 from ep_core.train import Epoch
 from experiments.common.build import Job
+from experiments.common.folder import new_folder, write_json, write_text
 from experiments.common.options import TrainOptions, from_config, to_config
 
 Row = dict[str, float | int]
@@ -34,13 +33,9 @@ class RunDirectory:
     @classmethod
     def create(cls, options: TrainOptions) -> "RunDirectory":
         """Make the folder and write config.json. ValueError if it is in use, OSError if it cannot be written."""
-        stamp = f"{datetime.now():%Y%m%d-%H%M%S-%f}-{options.dataset}-{options.backend}-seed{options.seed}"
-        path = Path("runs") / stamp if options.out is None else options.out
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise ValueError(f"{path} is not an empty folder; continue a run with --resume {path}")
-        path.mkdir(parents=True, exist_ok=True)
+        path = new_folder(options.out, f"{options.dataset}-{options.backend}-seed{options.seed}")
         run = cls(path)
-        run._write_text("config.json", json.dumps(to_config(options), indent=2) + "\n")
+        write_json(path / "config.json", to_config(options))
         return run
 
     @classmethod
@@ -97,15 +92,12 @@ class RunDirectory:
 
     def summarise(self, summary: dict[str, float]) -> None:
         """Write summary.json: flat, name -> number."""
-        self._write_text("summary.json", json.dumps(summary, indent=2) + "\n")
+        write_json(self.path / "summary.json", summary)
 
     def _render(self) -> None:
         table = io.StringIO()
         writer = csv.DictWriter(table, list(self.history[0]))
         writer.writeheader()
         writer.writerows(self.history)
-        self._write_text("metrics.csv", table.getvalue())
-        self._write_text("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.history))
-
-    def _write_text(self, name: str, text: str) -> None:
-        write_atomic(self.path / name, lambda part: part.write_text(text))
+        write_text(self.path / "metrics.csv", table.getvalue())
+        write_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.history))

@@ -1,6 +1,7 @@
 """The same netlist and parts, solved by sax (extra `crosscheck`)."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -18,7 +19,7 @@ def solve(netlist: Netlist) -> Callable[[str, str], complex]:
     jax.config.update("jax_enable_x64", True)
     instances = netlist["instances"]
     # Every instance is a part of its own, its settings bound: sax composes numbers that torch computed.
-    parts = {name: _bound(PARTS[body["component"]], body["settings"]) for name, body in instances.items()}
+    parts: Any = {name: _bound(PARTS[body["component"]], body["settings"]) for name, body in instances.items()}
     circuit, _ = sax.circuit({**netlist, "instances": {name: name for name in instances}}, parts)
     table = sax.sdict(circuit())
     return lambda into, out: complex(np.asarray(table[into, out]))

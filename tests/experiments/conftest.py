@@ -1,0 +1,53 @@
+"""Running the main job in this process, and tiny MNIST-like files."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+from experiments import train
+from experiments.common.options import TrainOptions
+from experiments.common.shell import run
+
+QUICK = ("--epochs", "2", "--no-controls", "--sizes", "64", "12", "10")
+
+
+@pytest.fixture
+def job(capsys):
+    """Call the main job with command-line words; returns (status, stdout, stderr)."""
+
+    def call(*words):
+        status = run(train.main, TrainOptions, [str(word) for word in words])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+class IdxFolder:
+    """A folder of IDX files as MNIST's, 200 training and 40 test images."""
+
+    def __init__(self, path):
+        self.path, self.raw = path, path / "MNIST" / "raw"
+        self.raw.mkdir(parents=True)
+        random = np.random.default_rng(0)
+        for part, count in (("train", 200), ("t10k", 40)):
+            self.write(f"{part}-images-idx3-ubyte", random.integers(0, 256, (count, 28, 28), dtype=np.uint8))
+            self.write(f"{part}-labels-idx1-ubyte", (np.arange(count) % 10).astype(np.uint8))
+
+    def write(self, name, array):
+        code = {"uint8": 0x08, "float32": 0x0D}[array.dtype.name]
+        header = bytes([0, 0, code, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+        (self.raw / f"{name}.gz").write_bytes(
+            gzip.compress(header + array.astype(array.dtype.newbyteorder(">")).tobytes())
+        )
+
+    def truncate(self, name):
+        path = self.raw / f"{name}.gz"
+        path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:-100]))
+
+
+@pytest.fixture
+def idx(tmp_path):
+    return IdxFolder(tmp_path / "data")
