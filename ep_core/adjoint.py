@@ -58,9 +58,10 @@ def _pull_back(network: Network, x: Tensor, state: State, delta: State) -> dict[
 
 
 def compare(a: dict[str, Tensor], b: dict[str, Tensor]) -> tuple[float, float]:
-    """Relative error |a - b| / |b| and cosine of two gradients, over all parameters together."""
+    """Relative error |a - b| / |b| and cosine of two gradients, over all parameters; a zero gradient has cosine 0."""
     if a.keys() != b.keys():
         raise ValueError(f"the gradients have different parameters: {sorted(a)} and {sorted(b)}")
     first, second = (torch.cat([g[key].flatten() for key in b]) for g in (a, b))
-    error = float((first - second).norm() / second.norm())
-    return error, float(first @ second / (first.norm() * second.norm()))
+    tiny = torch.finfo(second.dtype).tiny
+    error = float((first - second).norm() / second.norm().clamp(min=tiny))
+    return error, float(first @ second / (first.norm() * second.norm()).clamp(min=tiny))

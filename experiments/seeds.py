@@ -84,6 +84,7 @@ def summarise(runs: dict[str, list[dict[str, float]]]) -> dict[str, float]:
         summary[f"{backend}_max"] = max(errors)
         summary[f"{backend}_best_val_mean"] = statistics.mean(row["best_val_error"] for row in rows)
         summary[f"{backend}_cosine_mean"] = statistics.mean(row["cosine"] for row in rows)
+        summary[f"{backend}_cosine_pooled_mean"] = statistics.mean(row["cosine_pooled"] for row in rows)
         summary[f"{backend}_frozen_mean"] = statistics.mean(row["frozen_error"] for row in rows)
         summary[f"{backend}_seconds_max"] = max(row["seconds"] for row in rows)
     everything = [row for rows in runs.values() for row in rows]

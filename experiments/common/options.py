@@ -119,7 +119,7 @@ DATASETS: dict[str, dict[str, object]] = {
 }
 # Chosen on validation splits; rates do not carry over between hardware.
 TUNED: dict[tuple[str, str], dict[str, object]] = {
-    ("digits", "ideal"): {"lr": (0.004,), "bias_lr": 0.001, "beta": 0.2},
+    ("digits", "ideal"): {"lr": (0.003,), "bias_lr": 0.001, "beta": 0.1},
     ("digits", "photonic"): {"lr": (0.01,), "bias_lr": 0.001, "beta": 0.2},
     ("mnist", "ideal"): {"lr": (0.001,), "bias_lr": 0.001, "beta": 0.2},
     ("mnist", "photonic"): {"lr": (0.01,), "bias_lr": 0.001, "beta": 0.2},

@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
-from matplotlib.ticker import LogFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from ep_core.checkpoint import write_atomic
 from experiments.common.build import Job
@@ -52,8 +52,10 @@ def learning_curve(folder: RunDirectory, summary: dict[str, float]) -> Figure:
                 summary[name], color="0.4", linestyle=style, linewidth=1, label=f"{label}: {summary[name]:.2f}"
             )
     axes.set(xlabel="epoch", ylabel="error [%]", yscale="log", title="Learning curve")
+    axes.set_yticks([0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100], minor=False)
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 1)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_ylim(0.1, 100)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend(loc="upper right", fontsize="small")
@@ -77,7 +79,7 @@ def seed_strip(runs: dict[str, list[dict[str, float]]], summary: dict[str, float
     axes.axhline(summary["logistic_error"], color="0.5", linestyle="--", linewidth=1, label="logistic regression")
     axes.set_xticks(range(len(runs)), list(runs))
     axes.set(xlim=(-0.5, 1.9), ylim=(0, None), ylabel="test error [%]", title=f"{dataset}: trained by EP")
-    axes.legend(frameon=False, fontsize="small")
+    axes.legend(frameon=False, fontsize="small", loc="center left")
     return drawing
 
 

@@ -108,14 +108,16 @@ def mzi(
     """
     theta, phi, delta_in, delta_out, loss = _tensors(theta, phi, delta_in, delta_out, loss_dB)
     c1, s1 = torch.cos(math.pi / 4 + delta_in), torch.sin(math.pi / 4 + delta_in)
-    c2, s2 = torch.cos(math.pi / 4 + delta_out), torch.sin(math.pi / 4 + delta_out)
     keep = 10 ** (-loss / 20)
-    inner, outer = _wave(theta, torch.zeros_like(loss)), _wave(phi, torch.zeros_like(loss))
-    # T = B2 diag(e^{i theta}, 1) B1 diag(e^{i phi}, 1), multiplied out
-    bar = outer * (keep * c2 * c1 * inner - keep * s2 * s1)
-    down = 1j * outer * (keep * s2 * c1 * inner + keep * c2 * s1)
-    up = 1j * (keep * c2 * s1 * inner + keep * s2 * c1)
-    bar_low = keep * c2 * c1 - keep * s2 * s1 * inner
+    c2, s2 = keep * torch.cos(math.pi / 4 + delta_out), keep * torch.sin(math.pi / 4 + delta_out)
+    cos, sin, one = torch.cos(theta), torch.sin(theta), torch.ones_like(theta)
+    cc, cs, sc, ss = c2 * c1, c2 * s1, s2 * c1, s2 * s1
+    # T = B2 diag(e^{i theta}, 1) B1 diag(e^{i phi}, 1), multiplied out in real and imaginary parts
+    outer = torch.polar(torch.ones_like(phi), phi)
+    bar = outer * torch.complex(cc * cos - ss, cc * sin)
+    down = outer * torch.complex(-sc * sin, sc * cos + cs)
+    up = torch.complex(-cs * sin, cs * cos + sc)
+    bar_low = torch.complex(cc * one - ss * cos, -ss * sin)
     return reciprocal({("o2", "o3"): bar, ("o1", "o3"): up, ("o2", "o4"): down, ("o1", "o4"): bar_low})
 
 

@@ -58,7 +58,14 @@ def test_bars(capsys):
 
 def test_summary_of_seeds():
     def row(error, cosine):
-        names = ("best_val_error", "frozen_error", "seconds", "classes_never_predicted", "logistic_error")
+        names = (
+            "best_val_error",
+            "frozen_error",
+            "seconds",
+            "classes_never_predicted",
+            "logistic_error",
+            "cosine_pooled",
+        )
         return dict.fromkeys(names, 1.0) | {"test_error": error, "cosine": cosine}
 
     runs = {"ideal": [row(2.0, 0.9), row(3.0, 0.8)], "photonic": [row(3.0, 0.7), row(4.0, 0.95)]}

@@ -28,6 +28,7 @@ SUMMARY = {
     "reads",
     "nonconverged",
     "cosine",
+    "cosine_pooled",
     "classes_never_predicted",
     "seed",
 }
