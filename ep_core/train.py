@@ -46,7 +46,8 @@ class Updater:
             raise ValueError(f"{len(network.operators)} operators need as many learning rates, not {len(lrs)}")
         if not all(math.isfinite(lr) and lr >= 0 for lr in rates.values()):
             raise ValueError(f"learning rates must be finite and not negative, not {rates}")
-        self.changes = {name: torch.zeros_like(p) for name, p in network.trainables()}
+        # Fused optimisers walk raw memory: change, gradient and state must be laid out alike.
+        self.changes = {name: torch.zeros(p.shape, dtype=p.dtype, device=p.device) for name, p in network.trainables()}
         groups: list[dict[str, object]] = [
             {"params": [c for name, c in self.changes.items() if name.startswith(prefix + ".")], "lr": lr}
             for prefix, lr in rates.items()
@@ -59,7 +60,7 @@ class Updater:
         """Return the changes for one step of the optimiser along `gradients`."""
         for name, change in self.changes.items():
             change.zero_()
-            change.grad = gradients[name]
+            change.grad = gradients[name].contiguous()
         self.optimiser.step()
         self.schedule.step()
         return self.changes

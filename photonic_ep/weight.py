@@ -3,8 +3,9 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Num
 from scipy.stats import unitary_group
 from torch import Tensor, nn
 
@@ -109,7 +110,7 @@ class MeshWeight(WeightOperator):
         half = torch.full((modes, self.tiles), 2 * math.asin(1 / HEADROOM), dtype=torch.float64)
         for mesh, unitaries in (("v", haar[: self.tiles]), ("u", haar[self.tiles :])):
             phases = decompose(unitaries, self.topology)
-            parts = {"theta": phases.theta, "phi": phases.phi, "alpha": phases.alpha}
+            parts = {"theta": phases.theta, "phi": phases.phi, "alpha": np.ascontiguousarray(phases.alpha)}
             result |= {f"{mesh}_{kind}": torch.from_numpy(part) for kind, part in parts.items()}
             result |= {"att_theta": half} if mesh == "v" else {}
         return result
@@ -249,7 +250,7 @@ class MeshWeight(WeightOperator):
         return result
 
     @torch.no_grad()
-    def light(self, x: Complex[Tensor, " k"], tile: int = 0) -> list[Complex[Tensor, " k"]]:
+    def light(self, x: Num[Tensor, " k"], tile: int = 0) -> list[Complex[Tensor, " k"]]:
         """Fields along one tile for the input field x: at its input, behind each column, and at its output.
 
         In order: input, behind each column of V, behind the attenuators, behind each column of U, output.

@@ -74,6 +74,29 @@ def test_checkpoint_continues_exactly(tmp_path):
         assert torch.equal(a, b)
 
 
+def test_weights_in_any_memory_layout_train_alike(tmp_path):
+    """A fused optimiser reads raw memory: transposed weights or gradients must not scramble it, nor a resumed state."""
+    _, net, _, _, source = job()
+    net.operators[0].weight = torch.nn.Parameter(torch.rand(6, 5, dtype=torch.float64).T)
+
+    def updater(fused):
+        return Updater(net, lambda g: torch.optim.Adam(g, fused=fused), lrs=(1.0, 1.0), bias_lr=1.0, updates=9)
+
+    def gradients():
+        return {name: torch.randn(p.shape, generator=source).double() for name, p in net.named_parameters()}
+
+    plain, fused, loaded = updater(False), updater(True), updater(True)
+    for step in range(3):
+        same = gradients()
+        if step == 2:
+            checkpoint.save(tmp_path / "c.safetensors", net, fused, source, {})
+            checkpoint.load(tmp_path / "c.safetensors", net, loaded, source)
+        changes = {name: change.clone() for name, change in fused(same).items()}
+        torch.testing.assert_close(changes, plain(same), rtol=1e-12, atol=1e-12)
+    for name, change in loaded(same).items():
+        assert torch.equal(change, changes[name]), name
+
+
 def test_damaged_checkpoint_is_refused(tmp_path):
     _, net, _, updater, source = job()
     path = tmp_path / "c.safetensors"

@@ -40,7 +40,9 @@ def kill_in_training(out, more, delay):
 
 def test_killed_runs_end_like_whole_ones(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert start(whole).wait() == 0
+    process = start(whole)
+    process.communicate()
+    assert process.returncode == 0
     moments = random.Random(int(time.time()))
     kills = sum(kill_in_training(killed, more=moments.choice((1, 2)), delay=moments.random() * 0.3) for _ in range(4))
     assert kills >= 3, "the run was too short to be killed"
