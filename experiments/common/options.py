@@ -23,56 +23,60 @@ DEVICE_OPTIONS = (
 LIGHT_OPTIONS = ("nudge_mw", "nudge_bits", "nudge_extinction_db")
 
 
+def auto(metavar: str, default: str) -> object:
+    """Show an option whose default depends on data set and backend: what it takes, and what it becomes."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint=f"(default: {default})")
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
     """Train an Equilibrium Propagation network on ideal weights or on a simulated photonic chip.
 
-    Options that default to None take the value that suits the data set and the backend; the run's config.json
-    shows what they became. `--backend photonic` is reference device F with nudge A.
+    --backend photonic is reference device F with nudge A. The run's config.json shows what every option became.
     """
 
     dataset: Literal["digits", "mnist"] = "digits"
     """digits: scikit-learn's 8 x 8 digits, embedded; mnist: IDX files in --data-dir."""
     data_dir: Path = Path("data")
     """Folder with MNIST/raw/*-ubyte[.gz], as torchvision lays it out."""
-    sizes: tuple[int, ...] | None = None
-    """Neurons a layer, input first (digits: 64 64 10, mnist: 784 256 10)."""
+    sizes: Annotated[tuple[int, ...] | None, auto("N N ..", "digits: 64 64 10, mnist: 784 256 10")] = None
+    """Neurons a layer, input first."""
     backend: Literal["ideal", "photonic"] = "photonic"
     """ideal: the matrix itself; photonic: tiles of MZI meshes."""
 
-    topology: Literal["clements", "reck"] | None = None
-    """Shape of the meshes (clements)."""
-    tile: int | None = None
-    """Modes of a tile (8)."""
-    phase_error: float | None = None
-    """Standard deviation of each heater's phase error [rad] (.05)."""
-    splitter_error: float | None = None
-    """Standard deviation of each coupler's angle [rad] (.02)."""
-    insertion_loss_db: float | None = None
-    """Loss of both outputs of each MZI [dB] (.1)."""
-    crosstalk: float | None = None
-    """Share of a heater's phase that its neighbour gets; the controller does not know it (.02)."""
-    dac_bits: int | None = None
-    """Bits of a phase over 2 pi; 0 = continuous (8)."""
-    gradient: Literal["oracle", "twin"] | None = None
-    """Phase gradient from the true device or from the controller's model of it (twin)."""
+    topology: Annotated[Literal["clements", "reck"] | None, auto("{clements,reck}", "clements")] = None
+    """Shape of the meshes."""
+    tile: Annotated[int | None, auto("MODES", "8")] = None
+    """Modes of a tile."""
+    phase_error: Annotated[float | None, auto("RAD", "0.05")] = None
+    """Standard deviation of each heater's phase error [rad]."""
+    splitter_error: Annotated[float | None, auto("RAD", "0.02")] = None
+    """Standard deviation of each coupler's angle [rad]."""
+    insertion_loss_db: Annotated[float | None, auto("DB", "0.1")] = None
+    """Loss of both outputs of each MZI [dB]."""
+    crosstalk: Annotated[float | None, auto("SHARE", "0.02")] = None
+    """Share of a heater's phase that its neighbour gets; the controller does not know it."""
+    dac_bits: Annotated[int | None, auto("BITS", "8")] = None
+    """Bits of a phase over 2 pi; 0 = continuous."""
+    gradient: Annotated[Literal["oracle", "twin"] | None, auto("{oracle,twin}", "twin")] = None
+    """Phase gradient from the true device or from the controller's model of it."""
 
-    state_bits: int | None = None
-    """Bits of a neuron's state; 0 = continuous (photonic: 8, ideal: 0)."""
+    state_bits: Annotated[int | None, auto("BITS", "photonic: 8, ideal: 0")] = None
+    """Bits of a neuron's state; 0 = continuous."""
     output_range: tuple[float, float] = (-0.5, 1.5)
     """Range of the output neurons; targets are 0 and 1. A margin beyond them keeps classes from dying."""
-    nudge: Literal["ideal", "light"] | None = None
-    """ideal: exactly -beta dC/ds; light: intensity on balanced photodiodes (photonic: light)."""
+    nudge: Annotated[Literal["ideal", "light"] | None, auto("{ideal,light}", "photonic: light, ideal: ideal")] = None
+    """ideal: exactly -beta dC/ds; light: intensity on balanced photodiodes."""
     nudge_mode: Literal["closed", "frozen"] = "frozen"
     """closed: the nudge follows the state; frozen: it is set once from the free state."""
-    nudge_mw: float | None = None
-    """Largest power of the nudge's light on a diode [mW]; 1 mW is a drive of 1 (1)."""
-    nudge_bits: int | None = None
-    """Bits of the nudge's power; 0 = continuous (8)."""
-    nudge_extinction_db: float | None = None
-    """Extinction ratio of the nudge's modulators [dB]; inf = no leak (25)."""
+    nudge_mw: Annotated[float | None, auto("MW", "1")] = None
+    """Largest power of the nudge's light on a diode [mW]; 1 mW is a drive of 1."""
+    nudge_bits: Annotated[int | None, auto("BITS", "8")] = None
+    """Bits of the nudge's power; 0 = continuous."""
+    nudge_extinction_db: Annotated[float | None, auto("DB", "25")] = None
+    """Extinction ratio of the nudge's modulators [dB]; inf = no leak."""
 
-    beta: float | None = None
+    beta: Annotated[float | None, auto("BETA", "0.2, digits on ideal weights: 0.1")] = None
     """Strength of the nudge; .5 and more is contrastive training, not the gradient."""
     estimator: Literal["one-sided", "symmetric"] = "symmetric"
     """Phases that are contrasted: free and +beta, or +beta and -beta."""
@@ -81,31 +85,33 @@ class TrainOptions:
     tolerance: float = 1e-3
     """Sweeps end when no neuron moves by more."""
 
-    epochs: int | None = None
-    """Passes over the training set (digits: 25, mnist: 5)."""
-    batch: int | None = None
-    """Samples an update (digits: 20, mnist: 100)."""
+    epochs: Annotated[int | None, auto("N", "digits: 25, mnist: 5")] = None
+    """Passes over the training set."""
+    batch: Annotated[int | None, auto("N", "digits: 20, mnist: 100")] = None
+    """Samples an update."""
     optimiser: Literal["adam", "sgd"] = "adam"
     """adam, or sgd with momentum .9; both with a cosine schedule to 0."""
-    lr: tuple[float, ...] | None = None
-    """Learning rate of each layer's weights or phases (one number serves all layers)."""
-    bias_lr: float | None = None
+    lr: Annotated[tuple[float, ...] | None, auto("LR [LR ..]", "photonic: 0.01, ideal: digits 0.003, mnist 0.001")] = (
+        None
+    )
+    """Learning rate of each layer's weights or phases."""
+    bias_lr: Annotated[float | None, auto("LR", "0.001")] = None
     """Learning rate of the biases."""
     warmup: int = 200
     """Updates over which the learning rate rises: a cure for dead outputs."""
-    std: tuple[float, ...] | None = None
+    std: Annotated[tuple[float, ...] | None, auto("STD [STD ..]", "digits: 0.06 0.1, mnist: 0.015 0.06")] = None
     """Standard deviation of each layer's first weights."""
 
     seed: int = 0
     """Of first weights, device, order of samples and noise."""
     dtype: Literal["float32", "float64"] = "float32"
     """Precision of the simulation."""
-    threads: int | None = None
-    """Threads of torch; a run resumes only at its own count (digits: 1, mnist: 2)."""
+    threads: Annotated[int | None, auto("N", "digits: 1, mnist: 2")] = None
+    """Threads of torch; a run resumes only at its own count."""
 
-    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Run directory; an existing one must be empty (default: a new one under runs/)."""
-    resume: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    out: Annotated[Path | None, auto("DIR", "a new one under runs/")] = None
+    """Run directory; an existing one must be empty."""
+    resume: Annotated[Path | None, auto("RUN", "a new run")] = None
     """Continue this run, bit-exactly, with its own options."""
     controls: bool = True
     """Also train the controls: logistic regression, and the same network with its hidden layers frozen."""
