@@ -4,6 +4,7 @@ With s = rho(u(s)), J = diag(rho') A and A = du/ds, the adjoint lambda solves (I
 dC/dtheta = lambda' diag(rho') du/dtheta. Simulation only: no hardware could run it.
 """
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -40,9 +41,16 @@ def adjoint_gradient(
     # (I - A' D) lambda = dC/ds with D = diag(rho'), then delta = D lambda
     a = couplings(network)
     system = torch.eye(len(a), **network.operators[0].like()) - a.mT * slopes[:, None, :]
-    adjoint = torch.linalg.solve(system, cost)
+    adjoint = _solve(system, cost)
     delta = (slopes * adjoint / len(x)).split(network.sizes[1:], 1)
     return _pull_back(network, x, state, delta)
+
+
+def _solve(system: Float[Tensor, "batch n n"], cost: Float[Tensor, "batch n"]) -> Float[Tensor, "batch n"]:
+    if system.device.type != "cpu":
+        return torch.linalg.solve(system, cost)
+    # NumPy's LAPACK: torch's batched solve on the CPU fails at n = 266 with more than one thread (MKL, torch 2.13).
+    return torch.from_numpy(np.linalg.solve(system.numpy(), cost.numpy()[..., None])[..., 0])
 
 
 def _pull_back(network: Network, x: Tensor, state: State, delta: State) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """Checkpoints: one safetensors file, written whole or not at all, that holds all that a run needs to go on."""
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -19,10 +20,14 @@ FORMAT = "photonic-ep-1"
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, flush it to disk, then rename it into place."""
     part = path.with_name(f".{path.name}.part")
-    write(part)
-    with part.open("rb") as handle:
-        os.fsync(handle.fileno())
-    part.replace(path)
+    try:
+        write(part)
+        with part.open("rb") as handle:
+            os.fsync(handle.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def save(path: Path, network: Network, updater: Updater, generator: torch.Generator, meta: dict[str, object]) -> None:
@@ -34,15 +39,31 @@ def save(path: Path, network: Network, updater: Updater, generator: torch.Genera
     tensors["generator"] = generator.get_state()
     text = json.dumps({**meta, "format": FORMAT, "schedule": updater.schedule.last_epoch})
     tensors = {name: t.detach().clone().contiguous() for name, t in tensors.items()}
-    write_atomic(path, lambda part: save_file(tensors, part, {"meta": text}))
+    seal = {"meta": text, "sha256": _digest(tensors, text)}
+    try:
+        write_atomic(path, lambda part: save_file(tensors, part, seal))
+    except SafetensorError as error:
+        raise OSError(f"{path} cannot be written ({error})") from error
+
+
+def _digest(tensors: dict[str, Tensor], text: str) -> str:
+    """Checksum of all that a checkpoint holds: names, shapes, types, values and meta."""
+    whole = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        whole.update(tensor.contiguous().numpy().tobytes())
+    return whole.hexdigest()
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     """Tensors and meta of a checkpoint; ValueError if the file is damaged or not one."""
     try:
         with safe_open(path, "pt") as handle:
-            meta = json.loads((handle.metadata() or {})["meta"])
+            seal = handle.metadata() or {}
             tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 (not a dict)
+        if seal["sha256"] != _digest(tensors, seal["meta"]):
+            raise ValueError("its checksum does not match")
+        meta = json.loads(seal["meta"])
     except FileNotFoundError as error:
         raise FileNotFoundError(f"no checkpoint {path}") from error
     except (SafetensorError, KeyError, ValueError, OSError) as error:

@@ -3,6 +3,7 @@
 import gzip
 import math
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,9 @@ class Dataset:
                 raise ValueError(f"{where}: images of {split.x.shape[1]} pixels, but training has {self.features}")
             if not torch.isfinite(split.x).all():
                 raise ValueError(f"{where}: the images hold NaN or infinite values")
+            if split.x.min() < 0 or split.x.max() > 1:
+                span = f"{float(split.x.min()):g} to {float(split.x.max()):g}"
+                raise ValueError(f"{where}: pixels must lie between 0 and 1, not {span}")
             if not (int(split.labels.min()) >= 0 and int(split.labels.max()) < self.classes):
                 raise ValueError(f"{where}: labels outside 0..{self.classes - 1}")
 
@@ -111,6 +115,8 @@ def _idx_pair(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"MNIST ({part}): images of shape {images.shape} and labels of shape {labels.shape}")
     if len(images) != len(labels):
         raise ValueError(f"MNIST ({part}): {len(images)} images but {len(labels)} labels")
+    if not np.all(np.isin(labels, np.arange(1000))):
+        raise ValueError(f"MNIST ({part}): the labels are not whole numbers from 0 on")
     scale = 255 if images.dtype == np.uint8 else 1
     return images.reshape(len(images), -1) / scale, labels.astype(np.int64)
 
@@ -127,7 +133,7 @@ def read_idx(path: Path) -> np.ndarray:
     """Array held by an IDX file (gzip or plain). ValueError says what is wrong with a damaged one."""
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (EOFError, gzip.BadGzipFile, OSError) as error:
+    except (EOFError, zlib.error, OSError) as error:
         raise ValueError(f"{path}: cannot be unpacked ({error})") from error
     if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in IDX_TYPES:
         raise ValueError(f"{path}: not an IDX file")

@@ -96,9 +96,9 @@ class Estimator(ABC):
 
         frozen = self.nudge.emit(wanted(free.output.repeat(copies, 1))) if self.nudge.mode == "frozen" else None
 
-        def force(output: Tensor) -> Tensor:
+        def force(output: Tensor, noise: torch.Generator | None) -> Tensor:
             setting = self.nudge.emit(wanted(output)) if frozen is None else frozen
-            return self.nudge.act(setting, generator)
+            return self.nudge.act(setting, noise)
 
         return relax(
             network,

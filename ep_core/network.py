@@ -101,6 +101,7 @@ class Network(nn.Module):
     @torch.no_grad()
     def program_(self, deltas: dict[str, Tensor], generator: torch.Generator | None = None) -> Written:
         """Write the changes, keyed like `gradient`; biases are held digitally, exactly."""
+        require_finite(deltas)
         total = Written()
         for index, operator in enumerate(self.operators):
             prefix = f"weights.{index}."
@@ -109,7 +110,6 @@ class Network(nn.Module):
                 total += operator.program_(own, generator)
             bias = f"biases.{index}"
             if bias in deltas:
-                require_finite({bias: deltas[bias]})
                 self.biases[index] += deltas[bias]
         return total
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ep_core.network import Network, State
 
-Force = Callable[[Tensor], Tensor]
+Force = Callable[[Tensor, torch.Generator | None], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ def relax(
         x: clamped input.
         solver: how, and for how long.
         start: state to start from (default: all neurons at 0).
-        force: added to the drive of the output neurons, a function of their state: the nudge.
+        force: added to the drive of the output neurons, a function of their state and of the noise: the nudge.
         clamped: `network.clamp(x)` where the caller has read it already.
         generator: of the read noise.
 
@@ -104,7 +104,7 @@ def _target(
     """rho(u_l + force): where the layer would go, its neighbours held."""
     drive = network.drive(layer, state, clamped, generator)
     if force is not None and layer == len(state) - 1:
-        drive = drive + force(state[layer])
+        drive = drive + force(state[layer], generator)
     return network.activations[layer](drive)
 
 
@@ -117,7 +117,7 @@ def _report(
     steps: int,
     reads: int,
 ) -> Relaxation:
-    # The residual is the simulator's own knowledge: it is not a read of the device.
+    # The residual is the simulator's own knowledge, without noise: it is not a read of the device.
     moves = [(_target(network, layer, state, clamped, force) - s).abs().amax(1) for layer, s in enumerate(state)]
     residual = torch.stack(moves).amax(0)
     if not torch.isfinite(residual).all():

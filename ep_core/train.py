@@ -1,8 +1,9 @@
 """The training loop: estimate, let an optimiser turn the gradient into changes, let the hardware write them."""
 
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -74,7 +75,10 @@ def cosine(step: int, updates: int, warmup: int) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """What one epoch of training showed; errors in percent, residual and steps as means over its updates."""
+    """What one epoch of training showed; errors in percent, residual and steps as means over its updates.
+
+    `seconds` are those of the updates alone, without validation.
+    """
 
     epoch: int
     train_error: float
@@ -83,6 +87,7 @@ class Epoch:
     residual: float
     steps: float
     reads: int
+    seconds: float = field(compare=False)
 
 
 def fit(
@@ -107,7 +112,7 @@ def fit(
     check_chain(network, data)
     targets = one_hot(data.train.labels, data.classes, data.train.x.dtype)
     for epoch in range(done + 1, epochs + 1):
-        before, wrong, losses, residuals = book.reads, 0, 0.0, 0.0
+        start, before, wrong, losses, residuals = time.perf_counter(), book.reads, 0, 0.0, 0.0
         sweeps, relaxations = book.sweeps, book.relaxations
         order = torch.randperm(len(data.train), generator=generator)
         for index in order.split(batch):
@@ -120,7 +125,7 @@ def fit(
             residuals += float(estimate.free.residual.sum())
             if on_update is not None:
                 on_update(estimate.free)
-        count = len(data.train)
+        count, seconds = len(data.train), time.perf_counter() - start
         yield Epoch(
             epoch=epoch,
             train_error=100 * wrong / count,
@@ -129,6 +134,7 @@ def fit(
             residual=residuals / count,
             steps=(book.sweeps - sweeps) / (book.relaxations - relaxations),
             reads=book.reads - before,
+            seconds=seconds,
         )
 
 

@@ -1,6 +1,6 @@
 """The main job over several seeds, on ideal weights and on the chip: means, spread, controls, one figure.
 
-Expected (digits, seeds 0-4): photonic mean test error <= 3.3 %, ideal <= 2.8 %, within .8 points; about 6 minutes.
+Expected (digits, seeds 0-4): photonic mean test error <= 3.3 %, ideal <= 2.8 %, within .8 points; about 4 minutes.
 """
 
 import statistics

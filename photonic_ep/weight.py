@@ -101,6 +101,9 @@ class MeshWeight(WeightOperator):
         modes = self.topology.modes
         passed = 4 * len(self.topology.mzis) / modes + 1
         kept = 10 ** (-self.physics.insertion_loss_db * passed / 20)
+        if kept < 1e-6:
+            lost = f"{self.physics.insertion_loss_db:g} dB a MZI, {passed:.0f} in a row"
+            raise ValueError(f"insertion_loss_db leaves less than 1e-6 of the field: {lost}")
         return std * HEADROOM * math.sqrt(2 * modes) / kept
 
     def _start(self, generator: torch.Generator | None) -> dict[str, Tensor]:

@@ -35,7 +35,8 @@ def evaluate(job: Job, folder: RunDirectory) -> dict[str, float]:
     }
     if job.options.controls:
         summary["logistic_error"] = controls.logistic_error(data)
-        summary["frozen_error"] = controls.frozen_error(job.options, data)
+        if job.options.lr[-1] > 0:
+            summary["frozen_error"] = controls.frozen_error(job.options, data)
     return summary
 
 

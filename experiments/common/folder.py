@@ -10,7 +10,7 @@ from ep_core.checkpoint import write_atomic
 def new_folder(out: Path | None, name: str) -> Path:
     """Make `out`, or a new folder under runs/. ValueError if it is in use, OSError if it cannot be made."""
     path = Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S-%f}-{name}" if out is None else out
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and (not path.is_dir() or any(p.suffix != ".part" for p in path.iterdir())):
         raise ValueError(f"{path} is not an empty folder")
     path.mkdir(parents=True, exist_ok=True)
     return path

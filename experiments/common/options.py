@@ -3,7 +3,8 @@
 import math
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from types import UnionType
+from typing import Annotated, Literal, Union, get_args, get_origin, get_type_hints
 
 import tyro
 
@@ -35,13 +36,13 @@ class TrainOptions:
     --backend photonic is reference device F with nudge A. The run's config.json shows what every option became.
     """
 
-    dataset: Literal["digits", "mnist"] = "digits"
+    dataset: Annotated[Literal["digits", "mnist"] | None, auto("{digits,mnist}", "digits")] = None
     """digits: scikit-learn's 8 x 8 digits, embedded; mnist: IDX files in --data-dir."""
-    data_dir: Path = Path("data")
+    data_dir: Annotated[Path | None, auto("DIR", "data")] = None
     """Folder with MNIST/raw/*-ubyte[.gz], as torchvision lays it out."""
     sizes: Annotated[tuple[int, ...] | None, auto("N N ..", "digits: 64 64 10, mnist: 784 256 10")] = None
     """Neurons a layer, input first."""
-    backend: Literal["ideal", "photonic"] = "photonic"
+    backend: Annotated[Literal["ideal", "photonic"] | None, auto("{ideal,photonic}", "photonic")] = None
     """ideal: the matrix itself; photonic: tiles of MZI meshes."""
 
     topology: Annotated[Literal["clements", "reck"] | None, auto("{clements,reck}", "clements")] = None
@@ -63,11 +64,11 @@ class TrainOptions:
 
     state_bits: Annotated[int | None, auto("BITS", "photonic: 8, ideal: 0")] = None
     """Bits of a neuron's state; 0 = continuous."""
-    output_range: tuple[float, float] = (-0.5, 1.5)
+    output_range: Annotated[tuple[float, float] | None, auto("LOW HIGH", "-0.5 1.5")] = None
     """Range of the output neurons; targets are 0 and 1. A margin beyond them keeps classes from dying."""
     nudge: Annotated[Literal["ideal", "light"] | None, auto("{ideal,light}", "photonic: light, ideal: ideal")] = None
     """ideal: exactly -beta dC/ds; light: intensity on balanced photodiodes."""
-    nudge_mode: Literal["closed", "frozen"] = "frozen"
+    nudge_mode: Annotated[Literal["closed", "frozen"] | None, auto("{closed,frozen}", "frozen")] = None
     """closed: the nudge follows the state; frozen: it is set once from the free state."""
     nudge_mw: Annotated[float | None, auto("MW", "1")] = None
     """Largest power of the nudge's light on a diode [mW]; 1 mW is a drive of 1."""
@@ -78,18 +79,18 @@ class TrainOptions:
 
     beta: Annotated[float | None, auto("BETA", "0.2, digits on ideal weights: 0.1")] = None
     """Strength of the nudge; .5 and more is contrastive training, not the gradient."""
-    estimator: Literal["one-sided", "symmetric"] = "symmetric"
+    estimator: Annotated[Literal["one-sided", "symmetric"] | None, auto("{one-sided,symmetric}", "symmetric")] = None
     """Phases that are contrasted: free and +beta, or +beta and -beta."""
-    steps: tuple[int, int] = (20, 8)
+    steps: Annotated[tuple[int, int] | None, auto("FREE NUDGED", "20 8")] = None
     """Most relaxation sweeps of a free and of a nudged phase."""
-    tolerance: float = 1e-3
+    tolerance: Annotated[float | None, auto("TOL", "0.001")] = None
     """Sweeps end when no neuron moves by more."""
 
     epochs: Annotated[int | None, auto("N", "digits: 25, mnist: 5")] = None
     """Passes over the training set."""
     batch: Annotated[int | None, auto("N", "digits: 20, mnist: 100")] = None
     """Samples an update."""
-    optimiser: Literal["adam", "sgd"] = "adam"
+    optimiser: Annotated[Literal["adam", "sgd"] | None, auto("{adam,sgd}", "adam")] = None
     """adam, or sgd with momentum .9; both with a cosine schedule to 0."""
     lr: Annotated[tuple[float, ...] | None, auto("LR [LR ..]", "photonic: 0.01, ideal: digits 0.003, mnist 0.001")] = (
         None
@@ -97,14 +98,14 @@ class TrainOptions:
     """Learning rate of each layer's weights or phases."""
     bias_lr: Annotated[float | None, auto("LR", "0.001")] = None
     """Learning rate of the biases."""
-    warmup: int = 200
+    warmup: Annotated[int | None, auto("N", "200")] = None
     """Updates over which the learning rate rises: a cure for dead outputs."""
     std: Annotated[tuple[float, ...] | None, auto("STD [STD ..]", "digits: 0.06 0.1, mnist: 0.015 0.06")] = None
     """Standard deviation of each layer's first weights."""
 
-    seed: int = 0
+    seed: Annotated[int | None, auto("N", "0")] = None
     """Of first weights, device, order of samples and noise."""
-    dtype: Literal["float32", "float64"] = "float32"
+    dtype: Annotated[Literal["float32", "float64"] | None, auto("{float32,float64}", "float32")] = None
     """Precision of the simulation."""
     threads: Annotated[int | None, auto("N", "digits: 1, mnist: 2")] = None
     """Threads of torch; a run resumes only at its own count."""
@@ -119,6 +120,20 @@ class TrainOptions:
     """Exit with 1 if a bar is missed."""
 
 
+COMMON: dict[str, object] = {
+    "dataset": "digits",
+    "data_dir": Path("data"),
+    "backend": "photonic",
+    "output_range": (-0.5, 1.5),
+    "nudge_mode": "frozen",
+    "estimator": "symmetric",
+    "steps": (20, 8),
+    "tolerance": 1e-3,
+    "optimiser": "adam",
+    "warmup": 200,
+    "seed": 0,
+    "dtype": "float32",
+}
 DATASETS: dict[str, dict[str, object]] = {
     "digits": {"sizes": (64, 64, 10), "epochs": 25, "batch": 20, "threads": 1, "std": (0.06, 0.1)},
     "mnist": {"sizes": (784, 256, 10), "epochs": 5, "batch": 100, "threads": 2, "std": (0.015, 0.06)},
@@ -153,8 +168,12 @@ def backend_defaults(backend: str) -> dict[str, object]:
 
 def resolve(options: TrainOptions) -> TrainOptions:
     """Fill in every default. ValueError names an option that is wrong or that the backend does not have."""
+    options = _fill(options, COMMON)
     chosen = DATASETS[options.dataset] | TUNED[options.dataset, options.backend] | backend_defaults(options.backend)
     full = _fill(options, chosen)
+    if full.dataset == "mnist":
+        # A run resumes from any folder.
+        full = replace(full, data_dir=full.data_dir.resolve())
     if full.nudge == "light":
         light = {
             "nudge_mw": NUDGE_A.ceiling_mw,
@@ -182,8 +201,8 @@ def _refuse(options: TrainOptions, names: tuple[str, ...], context: str, *, when
 
 def _per_layer(name: str, values: tuple[float, ...], sizes: tuple[int, ...]) -> tuple[float, ...]:
     layers = len(sizes) - 1
-    if layers < 1 or min(sizes) < 1:
-        raise ValueError(f"--sizes needs at least two positive numbers, not {sizes}")
+    if layers < 1 or min(sizes) < 1 or not values:
+        raise ValueError(f"--sizes needs at least two positive numbers and {flag(name)} one, not {sizes} and {values}")
     full = values * layers if len(values) == 1 else values
     if name == "std" and len(values) != layers:
         # Other depths than the tuned one: keep the first and the last, repeat the first between.
@@ -193,17 +212,47 @@ def _per_layer(name: str, values: tuple[float, ...], sizes: tuple[int, ...]) -> 
     return full
 
 
+# Inclusive ranges of every number, elements of tuples included; they keep a slip of the keyboard from a long wait.
+RANGES: dict[str, tuple[float, float]] = {
+    "sizes": (1, 1_000_000),
+    "tile": (2, 256),
+    "phase_error": (0, 10),
+    "splitter_error": (0, 10),
+    "insertion_loss_db": (0, 100),
+    "crosstalk": (0, 0.999),
+    "dac_bits": (0, 24),
+    "state_bits": (0, 16),
+    "output_range": (-100, 100),
+    "nudge_mw": (1e-9, 1e6),
+    "nudge_bits": (0, 16),
+    "nudge_extinction_db": (1e-3, math.inf),
+    "beta": (-100, 100),
+    "steps": (1, 1_000_000),
+    "tolerance": (0, 1),
+    "epochs": (1, 1_000_000),
+    "batch": (1, 1_000_000),
+    "lr": (0, 1e38),
+    "bias_lr": (0, 1e38),
+    "warmup": (0, 1_000_000_000),
+    "std": (1e-12, 100),
+    "seed": (0, 2**63 - 1),
+    "threads": (1, 1024),
+}
+
+
 def _check_numbers(options: TrainOptions) -> None:
-    for name in ("epochs", "batch", "threads"):
-        if getattr(options, name) < 1:
-            raise ValueError(f"{flag(name)} must be at least 1, not {getattr(options, name)}")
-    if options.warmup < 0:
-        raise ValueError(f"--warmup must not be negative: {options.warmup}")
-    if options.beta == 0 or not math.isfinite(options.beta or 0):
-        raise ValueError(f"--beta must be a finite number other than 0, not {options.beta}")
+    for name, (least, most) in RANGES.items():
+        value = getattr(options, name)
+        for number in value if isinstance(value, tuple) else () if value is None else (value,):
+            if not least <= number <= most:
+                raise ValueError(f"{flag(name)} must lie between {least:g} and {most:g}, not {number}")
+    if abs(options.beta) < 1e-6:
+        raise ValueError(f"--beta must be other than 0, at least 1e-6 in size, not {options.beta}")
     low, high = options.output_range
     if not low < high:
         raise ValueError(f"--output-range must rise, not {low} .. {high}")
+    if not any(options.lr):
+        raise ValueError("--lr is 0 for every layer: nothing would learn")
 
 
 def flag(name: str) -> str:
@@ -220,12 +269,36 @@ def to_config(options: TrainOptions) -> dict[str, object]:
 
 
 def from_config(config: dict[str, object]) -> TrainOptions:
-    """Rebuild resolved options from `to_config`; ValueError where the keys are not ours."""
-    names = {f.name for f in fields(TrainOptions)} - set(RUN_ONLY)
-    if set(config) != names:
+    """Rebuild resolved options from `to_config`; ValueError names what is not ours, of a wrong type or out of range."""
+    hints = get_type_hints(TrainOptions)
+    names = set(hints) - set(RUN_ONLY)
+    if not isinstance(config, dict) or set(config) != names:
         raise ValueError(f"config.json has other options than this version: {sorted(set(config) ^ names)}")
     values = {name: tuple(v) if isinstance(v, list) else v for name, v in config.items()}
-    return TrainOptions(**(values | {"data_dir": Path(str(values["data_dir"]))}))  # pyright: ignore[reportArgumentType]
+    for name, value in values.items():
+        if not _fits(Path(value) if name == "data_dir" and isinstance(value, str) else value, hints[name]):
+            raise ValueError(f"config.json: {name} cannot be {value!r}")
+    options = TrainOptions(**(values | {"data_dir": Path(str(values["data_dir"]))}))  # pyright: ignore[reportArgumentType]
+    if resolve(options) != options:
+        raise ValueError("config.json leaves options open that a run has settled")
+    return options
+
+
+def _fits(value: object, hint: object) -> bool:
+    """Whether a value is of a field's type: unions, literals, tuples and plain classes; an int is a fine float."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(value, part) for part in parts)
+    if origin is Literal:
+        return value in parts
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        kinds = parts[:1] * len(value) if parts[-1] is Ellipsis else parts
+        return len(kinds) == len(value) and all(_fits(v, kind) for v, kind in zip(value, kinds, strict=True))
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, hint) and not (isinstance(value, bool) and hint is int)  # pyright: ignore[reportArgumentType]
 
 
 def resumed(given: TrainOptions, stored: TrainOptions) -> TrainOptions:
@@ -234,6 +307,6 @@ def resumed(given: TrainOptions, stored: TrainOptions) -> TrainOptions:
         raise ValueError("--out has no meaning with --resume: the run goes on in its own directory")
     for f in fields(TrainOptions):
         asked, kept = getattr(given, f.name), getattr(stored, f.name)
-        if f.name not in RUN_ONLY and asked not in (f.default, kept):
+        if f.name not in RUN_ONLY and asked not in (None, kept):
             raise ValueError(f"{flag(f.name)} {asked} differs from the run's {kept}: a resumed run keeps its options")
     return replace(stored, resume=given.resume, controls=given.controls, check=given.check)

@@ -46,7 +46,7 @@ class RunDirectory:
             raise FileNotFoundError(f"{path} is not a run: it has no config.json")
         try:
             return cls(path), from_config(json.loads(config.read_text()))
-        except (json.JSONDecodeError, TypeError, KeyError) as error:
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
             raise ValueError(f"{config} cannot be read ({error})") from error
 
     @property
@@ -56,7 +56,7 @@ class RunDirectory:
 
     @property
     def seconds(self) -> float:
-        """Time spent in the training loop so far."""
+        """Time spent in the training loop so far, without validation and files."""
         return float(self.history[-1]["seconds"]) if self.history else 0.0
 
     @property
@@ -76,10 +76,10 @@ class RunDirectory:
         self.ledger = Ledger(**meta["ledger"])  # pyright: ignore[reportCallIssue]
         self._render()
 
-    def finished(self, job: Job, epoch: Epoch, seconds: float) -> None:
+    def finished(self, job: Job, epoch: Epoch) -> None:
         """Record an epoch: checkpoint first (last, and best by validation), then the metrics files."""
         best = not self.history or epoch.val_error < self.best_val_error
-        self.history.append({**asdict(epoch), "seconds": round(seconds, 3)})
+        self.history.append({**asdict(epoch), "seconds": self.seconds + epoch.seconds})
         meta: dict[str, object] = {
             "config": to_config(job.options),
             "history": self.history,

@@ -7,7 +7,7 @@ from typing import TypeVar
 import tyro
 
 T = TypeVar("T")
-BAD_INPUT = (ValueError, FileNotFoundError, PermissionError, NotADirectoryError, FileExistsError, FloatingPointError)
+BAD_INPUT = (ValueError, OverflowError, OSError, MemoryError, FloatingPointError)
 
 
 def run(main: Callable[[T], int], options: type[T], argv: Sequence[str] | None = None) -> int:

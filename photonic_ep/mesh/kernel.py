@@ -25,7 +25,8 @@ REFLECTED = tuple((a, b) for side in (("o1", "o2"), ("o3", "o4")) for a in side 
 def cell_matrix(cell: Cell, settings: dict[str, Tensor | float]) -> CellMatrix:
     """T of every MZI from the cell's S-parameters: one call with stacked settings.
 
-    Raises ValueError if the cell reflects or lacks a setting that an imperfection needs.
+    Raises ValueError if the cell reflects, is not reciprocal (both directions of a mesh are one matrix) or lacks a
+    setting that an imperfection needs.
     """
     known = inspect.signature(cell).parameters
     unknown = [name for name in settings if name not in known]
@@ -35,6 +36,9 @@ def cell_matrix(cell: Cell, settings: dict[str, Tensor | float]) -> CellMatrix:
     for key in REFLECTED:
         if key in s and bool((s[key] != 0).any()):
             raise ValueError(f"the cell {cell.__name__!r} reflects ({key[0]} -> {key[1]}): a mesh needs feed-forward")
+    for a, b in (key for row in FORWARD for key in row):
+        if s[a, b] is not s.get((b, a)) and not ((b, a) in s and torch.equal(s[a, b], s[b, a])):
+            raise ValueError(f"the cell {cell.__name__!r} is not reciprocal: {a} -> {b} differs from {b} -> {a}")
     rows = [torch.broadcast_tensors(*(s[key] for key in row)) for row in FORWARD]
     return torch.stack([torch.stack(row) for row in rows])
 

@@ -133,6 +133,18 @@ def test_impossible_beta_is_refused(beta):
         Symmetric(beta=beta)
 
 
+def test_adjoint_of_a_large_net_with_two_threads(source):
+    """torch's batched solve fails here (266 neurons, two threads); the referee must not."""
+    net = Network((20, 256, 10), lambda o, i: DenseWeight(o, i, generator=source), Sigmoid())
+    x, y = torch.rand(100, 20, generator=source), one_hot(torch.arange(100) % 10, 10, torch.float32)
+    torch.set_num_threads(2)
+    state = relax(net, x, GaussSeidel(steps=200, tolerance=1e-6)).state
+    gradient = adjoint_gradient(net, x, y, state, LOSS)
+    torch.set_num_threads(1)
+    estimate = Symmetric(beta=0.01, free=GaussSeidel(steps=200, tolerance=1e-6), nudged=GaussSeidel(steps=50))
+    assert compare(estimate(net, x, y).gradients, gradient)[1] >= 0.99
+
+
 def test_compare_wants_the_same_parameters():
     with pytest.raises(ValueError, match="different parameters"):
         compare({"a": torch.ones(1)}, {"b": torch.ones(1)})

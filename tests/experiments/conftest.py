@@ -43,6 +43,12 @@ class IdxFolder:
             gzip.compress(header + array.astype(array.dtype.newbyteorder(">")).tobytes())
         )
 
+    def spoil(self, name, at):
+        path = self.raw / f"{name}.gz"
+        raw = bytearray(path.read_bytes())
+        raw[at] = 0xFF
+        path.write_bytes(bytes(raw))
+
     def truncate(self, name):
         path = self.raw / f"{name}.gz"
         path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:-100]))

@@ -24,24 +24,36 @@ def refused(result, *fragments):
     [
         (("--beta", 0), ("--beta", "other than 0")),
         (("--beta", "nan"), ("--beta", "nan")),
-        (("--insertion-loss-db", -0.1), ("insertion_loss_db", "-0.1")),
-        (("--phase-error", "nan"), ("phase_error", "nan")),
-        (("--crosstalk", 1.5), ("crosstalk", "1.5")),
-        (("--dac-bits", 40), ("dac_bits", "40")),
-        (("--state-bits", 99), ("state bits", "99")),
-        (("--nudge-mw", 0), ("ceiling_mw", "0")),
-        (("--nudge-extinction-db", -3), ("extinction", "-3")),
-        (("--tile", 1), ("2 modes", "1")),
+        (("--insertion-loss-db", -0.1), ("--insertion-loss-db", "-0.1")),
+        (("--insertion-loss-db", 50), ("insertion_loss_db", "less than 1e-6 of the field")),
+        (("--phase-error", "nan"), ("--phase-error", "nan")),
+        (("--crosstalk", 1.5), ("--crosstalk", "1.5")),
+        (("--dac-bits", 40), ("--dac-bits", "40")),
+        (("--state-bits", 99), ("--state-bits", "99")),
+        (("--nudge-mw", 0), ("--nudge-mw", "0")),
+        (("--nudge-extinction-db", -3), ("--nudge-extinction-db", "-3")),
+        (("--tile", 1), ("--tile", "1")),
+        (("--tile", 100000), ("--tile", "100000")),
+        (("--std", "inf"), ("--std", "inf")),
+        (("--std", -1), ("--std", "-1")),
+        (("--beta", "1e-300"), ("--beta", "1e-300")),
+        (("--lr", 0), ("--lr", "nothing would learn")),
+        (("--seed", 10**20), ("--seed", str(10**20))),
+        (("--batch", 10**20), ("--batch", str(10**20))),
+        (("--threads", 100000), ("--threads", "100000")),
+        (("--output-range", "-inf", "inf"), ("--output-range", "inf")),
+        (("--tolerance", "inf"), ("--tolerance", "inf")),
+        (("--sizes", 64, 99999999999, 10), ("--sizes", "99999999999")),
         (("--sizes", 60, 12, 10), ("64 pixels", "60")),
         (("--sizes", 64, 12, 9), ("10 classes", "9")),
         (("--sizes", 64, 0, 10), ("--sizes", "0")),
         (("--sizes", 64), ("--sizes", "64")),
         (("--lr", 0.1, 0.1, 0.1), ("--lr", "3")),
-        (("--lr", -0.1), ("learning rates", "-0.1")),
+        (("--lr", -0.1), ("--lr", "-0.1")),
         (("--epochs", 0), ("--epochs", "0")),
         (("--batch", -5), ("--batch", "-5")),
         (("--threads", 0), ("--threads", "0")),
-        (("--steps", 0, 5), ("steps >= 1", "0")),
+        (("--steps", 0, 5), ("--steps", "0")),
         (("--output-range", 1, 0), ("--output-range", "1")),
         (("--backend", "ideal", "--tile", 4), ("--tile", "--backend ideal")),
         (("--nudge", "ideal", "--nudge-bits", 4), ("--nudge-bits", "--nudge ideal")),
@@ -68,6 +80,12 @@ MNIST = ("--dataset", "mnist", "--sizes", 784, 10, "--backend", "ideal", "--epoc
             ("test", "NaN"),
         ),
         (lambda idx: idx.write("t10k-images-idx3-ubyte", np.zeros((40, 27, 28), dtype=np.uint8)), ("756", "784")),
+        (lambda idx: idx.spoil("train-images-idx3-ubyte", at=12), ("train-images", "unpacked")),
+        (lambda idx: idx.write("t10k-images-idx3-ubyte", np.full((40, 28, 28), 9, dtype=np.float32)), ("between 0",)),
+        (
+            lambda idx: idx.write("train-labels-idx1-ubyte", np.full(200, np.nan, dtype=np.float32)),
+            ("whole numbers",),
+        ),
         (lambda idx: idx.write("t10k-labels-idx1-ubyte", np.zeros(39, dtype=np.uint8)), ("40 images", "39 labels")),
         (lambda idx: idx.write("train-labels-idx1-ubyte", (np.arange(200) % 11).astype(np.uint8)), ("outside 0..9",)),
         (lambda idx: idx.write("train-images-idx3-ubyte", np.zeros((200, 784), dtype=np.uint8)), ("shape",)),
@@ -130,6 +148,107 @@ def test_a_resumed_run_keeps_its_options(job, finished):
     refused(job("--resume", finished, "--threads", 2), "--threads 2", "the run's 1")
     refused(job("--resume", finished, "--epochs", 9), "--epochs 9", "the run's 2")
     refused(job("--resume", finished, "--out", "elsewhere"), "--out")
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        (("--backend", "photonic"), "ideal"),
+        (("--seed", 0), "3"),
+        (("--optimiser", "adam"), "sgd"),
+        (("--nudge-mode", "frozen"), "closed"),
+        (("--estimator", "symmetric"), "one-sided"),
+    ],
+)
+def test_a_resumed_run_refuses_even_default_values(job, tmp_path, asked, kept):
+    own = (
+        "--backend",
+        "ideal",
+        "--seed",
+        3,
+        "--optimiser",
+        "sgd",
+        "--nudge-mode",
+        "closed",
+        "--estimator",
+        "one-sided",
+    )
+    assert job(*QUICK, *own, "--out", tmp_path / "r")[0] == 0
+    refused(job("--resume", tmp_path / "r", *asked), asked[0], f"the run's {kept}")
+    assert job("--resume", tmp_path / "r", "--seed", 3, "--no-controls")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", "two"),
+        ("epochs", None),
+        ("sizes", "abc"),
+        ("sizes", [64, 12.5, 10]),
+        ("lr", 0.01),
+        ("topology", "x"),
+        ("dataset", "cifar"),
+        ("nudge_mode", None),
+        ("seed", 1.5),
+        ("threads", "1"),
+        ("batch", 0),
+        ("dtype", "float16"),
+        ("data_dir", 3),
+        ("steps", [1, 2, 3]),
+    ],
+)
+def test_a_damaged_config_does_not_resume(job, finished, name, value):
+    config = json.loads((finished / "config.json").read_text())
+    (finished / "config.json").write_text(json.dumps(config | {name: value}))
+    refused(job("--resume", finished), name.replace("_", "-") if name == "batch" else "config.json")
+
+
+def test_bytes_that_are_no_text_do_not_resume(job, finished):
+    (finished / "config.json").write_bytes(b"\xff\xfe\x00")
+    refused(job("--resume", finished), "config.json", "cannot be read")
+
+
+def reseal(path, change):
+    """Rewrite a checkpoint with a change in its tensors or its meta, as damage or a foreign program would."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as handle:
+        seal, tensors = handle.metadata(), {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+    meta = json.loads(seal["meta"])
+    change(tensors, meta)
+    save_file(tensors, path, seal | {"meta": json.dumps(meta)})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _, meta: meta.pop("history"),
+        lambda _, meta: meta.update(schedule=-5),
+        lambda _, meta: meta.update(ledger=[1]),
+        lambda tensors, _: tensors.pop("generator"),
+        lambda tensors, _: [tensors.pop(name) for name in list(tensors) if name.startswith("optimiser.")],
+        lambda tensors, _: tensors.update({"network.weights.0.weight": tensors["network.weights.0.weight"].int()}),
+        lambda tensors, _: tensors.update({"optimiser.0.exp_avg": tensors["optimiser.0.exp_avg"][:1, :1].clone()}),
+        lambda tensors, _: tensors["network.weights.0.weight"].add_(1e-6),
+    ],
+)
+def test_a_changed_checkpoint_does_not_resume(job, finished, change):
+    reseal(finished / "last.safetensors", change)
+    before = {path.name: path.read_bytes() for path in finished.iterdir()}
+    refused(job("--resume", finished), "last.safetensors", "checksum")
+    assert before == {path.name: path.read_bytes() for path in finished.iterdir()}
+
+
+def test_files_that_cannot_be_written_are_one_line(job, tmp_path):
+    refused(job(*QUICK, "--out", tmp_path / ("x" * 400)), "File name too long")
+    out = tmp_path / "r"
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    refused(job(*QUICK, "--out", tmp_path / "loop" / "below"), "loop")
+    assert job(*QUICK, "--backend", "ideal", "--out", out)[0] == 0
+    (out / "metrics.csv").unlink()
+    (out / "metrics.csv").mkdir()
+    refused(job("--resume", out), "metrics.csv")
+    assert not list(out.glob(".*.part"))
 
 
 def test_a_config_of_another_version_does_not_resume(job, finished):

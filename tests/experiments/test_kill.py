@@ -43,7 +43,9 @@ def test_killed_runs_end_like_whole_ones(tmp_path):
     process = start(whole)
     process.communicate()
     assert process.returncode == 0
-    moments = random.Random(int(time.time()))
+    seed = int(time.time())
+    print(f"moments drawn with seed {seed}")
+    moments = random.Random(seed)
     kills = sum(kill_in_training(killed, more=moments.choice((1, 2)), delay=moments.random() * 0.3) for _ in range(4))
     assert kills >= 3, "the run was too short to be killed"
     last = start(killed)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from ep_core import IdealNudge, Nudge, SquaredError
+from ep_core import DenseWeight, GaussSeidel, HardSigmoid, IdealNudge, Network, Nudge, SquaredError, Symmetric
 from photonic_ep import IntensityNudge, NudgeLight
 from photonic_ep.detect import BalancedDetector, homodyne
 from photonic_ep.presets import NUDGE_A
@@ -84,6 +84,25 @@ def test_noise_follows_shot_and_intensity_noise(source):
     expected = float(detector.noise(one / 2, none)) / (1.2 * 1e-3)
     assert spread == pytest.approx(expected, rel=0.03)
     assert torch.equal(force(nudge, w), w), "no generator, no noise"
+
+
+def test_noise_of_the_nudge_is_not_in_the_residual(source):
+    """The residual tells how far the noiseless map moves the state; noise must not make it look unconverged."""
+    net = Network((5, 4), lambda o, i: DenseWeight(o, i, generator=source, dtype=torch.float64), HardSigmoid())
+    x, y = torch.rand(2, 6, 5, generator=source, dtype=torch.float64)
+    nudge = build(source, NudgeLight(detector=BalancedDetector()))
+    estimator = Symmetric(beta=0.3, nudge=nudge, nudged=GaussSeidel(steps=3, tolerance=0.0))
+    state = source.get_state()
+    estimate = estimator(net, x, y[:, :4].round(), source)
+    spread = float((estimate.nudged.output - estimator(net, x, y[:, :4].round()).nudged.output).abs().max())
+    assert 1e-5 < spread < 1e-2
+    assert float(estimate.nudged.residual.max()) <= 3 * spread
+    source.set_state(state)
+    torch.randn(3, 12, 4, generator=source, dtype=torch.float64)
+    after = source.get_state()
+    source.set_state(state)
+    estimator(net, x, y[:, :4].round(), source)
+    assert torch.equal(source.get_state(), after), "more noise was drawn than the sweeps read"
 
 
 def test_nudge_a_is_close_to_ideal_at_large_forces(source):

@@ -129,6 +129,14 @@ def test_a_cell_that_reflects_is_refused(source):
         mesh(source, cell=mirror)
 
 
+def test_a_cell_that_is_not_reciprocal_is_refused(source):
+    def isolator(*, theta, phi):
+        return {key: value for key, value in models.mzi(theta=theta, phi=phi).items() if key[0] in ("o1", "o2")}
+
+    with pytest.raises(ValueError, match="not reciprocal"):
+        mesh(source, cell=isolator)
+
+
 def test_a_cell_without_a_needed_setting_is_refused(source):
     def plain(*, theta, phi):
         return models.mzi(theta=theta, phi=phi)
