@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from joblib import Parallel, delayed
+from rich.progress import track
 
 from experiments import train
 from experiments.common.folder import new_folder, write_json
@@ -64,7 +65,8 @@ def main(options: SeedsOptions) -> int:
         for backend in BACKENDS
         for seed in range(options.seeds)
     ]
-    results = Parallel(n_jobs=options.jobs, verbose=5)(delayed(train.launch)(task) for task in tasks)
+    work = Parallel(n_jobs=options.jobs, return_as="generator")(delayed(train.launch)(t, show=False) for t in tasks)
+    results = list(track(work, "training", total=len(tasks)))
     runs = {b: [r for t, r in zip(tasks, results, strict=True) if t.backend == b] for b in BACKENDS}
     summary = summarise(runs)
     write_json(folder / "summary.json", summary)

@@ -25,8 +25,8 @@ def main(options: TrainOptions) -> int:
     return verdict(show(summary, bars, title), check=options.check)
 
 
-def launch(options: TrainOptions) -> dict[str, float]:
-    """Do one run, new or resumed; returns its summary."""
+def launch(options: TrainOptions, *, show: bool = True) -> dict[str, float]:
+    """Do one run, new or resumed, with or without its progress on the terminal; returns its summary."""
     if options.resume is None:
         full = resolve(options)
         job = build(full)
@@ -35,18 +35,19 @@ def launch(options: TrainOptions) -> dict[str, float]:
         folder, stored = RunDirectory.open(options.resume)
         job = build(resumed(options, stored))
         folder.restore(job)
-    print(f"run: {folder.path}", flush=True)
-    train(job, folder)
+    if show:
+        print(f"run: {folder.path}", flush=True)
+    train(job, folder, show=show)
     summary = evaluate(job, folder)
     folder.summarise(summary)
     pictures.draw_run(job, folder, summary)
     return summary
 
 
-def train(job: Job, folder: RunDirectory) -> None:
+def train(job: Job, folder: RunDirectory, *, show: bool) -> None:
     """Run the epochs that are missing."""
     options, done, ledger = job.options, len(folder.history), folder.ledger
-    with TrainingProgress(job.updates, done * (job.updates // options.epochs), ledger) as progress:
+    with TrainingProgress(job.updates, done * (job.updates // options.epochs), ledger, show=show) as progress:
         for epoch in job.fit(ledger, done, progress.update):
             folder.finished(job, epoch)
             progress.epoch(epoch, options.epochs)

@@ -13,16 +13,19 @@ class TrainingProgress:
     """A bar over all updates with error, residual, reads and time left.
 
     Args:
-        updates: in the whole run. done: of them, before this session. ledger: of the run.
+        updates: in the whole run.
+        done: of them, before this session.
+        ledger: of the run.
+        show: whether anything is shown at all.
 
     """
 
-    def __init__(self, updates: int, done: int, ledger: Ledger) -> None:
-        self.console, self.ledger = Console(), ledger
+    def __init__(self, updates: int, done: int, ledger: Ledger, *, show: bool = True) -> None:
+        self.console, self.ledger, self.show = Console(quiet=not show), ledger, show
         self.error = "validation --"
         columns = (TextColumn("training"), BarColumn(None), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
         self.progress = Progress(
-            *columns, TimeRemainingColumn(), console=self.console, disable=not self.console.is_terminal
+            *columns, TimeRemainingColumn(), console=self.console, disable=not (show and self.console.is_terminal)
         )
         self.task = self.progress.add_task("training", total=updates, completed=done, note="")
 
@@ -43,7 +46,7 @@ class TrainingProgress:
     def epoch(self, epoch: Epoch, epochs: int) -> None:
         """Show a finished epoch."""
         self.error = f"validation {epoch.val_error:.2f} %"
-        if not self.console.is_terminal:
+        if self.show and not self.console.is_terminal:
             print(
                 f"epoch {epoch.epoch}/{epochs}  train {epoch.train_error:.2f} %  {self.error}  "
                 f"residual {epoch.residual:.1e}  steps {epoch.steps:.1f}",

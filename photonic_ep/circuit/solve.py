@@ -66,7 +66,7 @@ class _Group:
     model: Model
     leaves: list[str]
     keys: list[tuple[str, str]]
-    parameters: tuple[str, ...]
+    parameters: dict[str, Any]
 
 
 class Circuit:
@@ -78,8 +78,9 @@ class Circuit:
 
     def __init__(self, flat: FlatNetlist, models: Mapping[str, Model]) -> None:
         self._flat = flat
+        known = {leaf.component: _defaults(models[leaf.component]) for leaf in flat.instances.values()}
         self._defaults = {
-            path: {k: v for k, v in leaf.settings.items() if k in _parameters(models[leaf.component])}
+            path: {k: v for k, v in leaf.settings.items() if k in known[leaf.component]}
             for path, leaf in flat.instances.items()
         }
         self._groups = self._group(models)
@@ -120,13 +121,7 @@ class Circuit:
         entries, shape = self.entries(**settings)
         run = Tape.apply if engine == "tape" and entries.device.type == "cpu" else solve_referee
         values: Tensor = run(entries, self.plan)  # pyright: ignore[reportAssignmentType]
-        if not torch.isfinite(torch.view_as_real(values.detach())).all():
-            raise ValueError("the circuit's S-parameters are not finite: is a setting NaN or infinite?")
-        count = len(self.ports)
-        s = values.new_zeros(count, count, values.shape[1])
-        into, out = torch.from_numpy(self.plan.outputs[:, 1:].copy()).unbind(1)
-        s = s.index_put((out, into), values)
-        return s.permute(2, 0, 1).reshape(*shape, count, count), self.ports
+        return values.reshape(*shape, *values.shape[1:]), self.ports
 
     def entries(self, **settings: Any) -> tuple[Complex[Tensor, "entries batch"], tuple[int, ...]]:  # noqa: ANN401
         """S-matrix entries of all leaves in the plan's order, and the shape of the batch."""
@@ -147,7 +142,7 @@ class Circuit:
         for (component, _), leaves in by_kind.items():
             model = models[component]
             sample = model(**self._defaults[leaves[0]])
-            groups.append(_Group(model=model, leaves=leaves, keys=list(sample), parameters=_parameters(model)))
+            groups.append(_Group(model=model, leaves=leaves, keys=list(sample), parameters=_defaults(model)))
         return groups
 
     def _ports_of(self) -> dict[str, set[str]]:
@@ -238,8 +233,9 @@ def circuit(netlist: Any, models: Mapping[str, Model]) -> tuple[Circuit, Circuit
     return whole, whole.info()
 
 
-def _parameters(model: Model) -> tuple[str, ...]:
-    return tuple(inspect.signature(model).parameters)
+def _defaults(model: Model) -> dict[str, Any]:
+    """Settings of a model with their defaults."""
+    return {name: p.default for name, p in inspect.signature(model).parameters.items()}
 
 
 def _nested(path: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Settings]]:
@@ -255,10 +251,11 @@ def _nested(path: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Setting
 def _evaluate(group: _Group, spread: dict[str, Settings]) -> Iterator[Tensor]:
     """One block (leaves, *batch) for each key of the group's model."""
     names = {name for leaf in group.leaves for name in spread[leaf]}
-    missing = {name: _default(group.model, name) for name in names}
     given = [v for leaf in group.leaves for v in spread[leaf].values() if isinstance(v, Tensor)]
     dtype = torch.result_type(given[0], given[-1]) if given else torch.float64
-    stacked = {name: _stack([spread[leaf].get(name, missing[name]) for leaf in group.leaves], dtype) for name in names}
+    stacked = {
+        name: _stack([spread[leaf].get(name, group.parameters[name]) for leaf in group.leaves], dtype) for name in names
+    }
     dims = max((v.dim() for v in stacked.values() if isinstance(v, Tensor)), default=1)
     # Leaves come first; a setting of fewer batch dimensions gets them after the leaves.
     lined = {
@@ -272,10 +269,6 @@ def _evaluate(group: _Group, spread: dict[str, Settings]) -> Iterator[Tensor]:
         value = torch.as_tensor(result[key])
         value = value if value.is_complex() else value + 0j
         yield value.expand(len(group.leaves), *value.shape[1:]) if value.dim() else value.expand(len(group.leaves))
-
-
-def _default(model: Model, name: str) -> Any:  # noqa: ANN401
-    return inspect.signature(model).parameters[name].default
 
 
 def _stack(values: list[Any], dtype: torch.dtype) -> Any:  # noqa: ANN401

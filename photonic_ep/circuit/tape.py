@@ -18,6 +18,7 @@ from torch import Tensor
 from photonic_ep.circuit.plan import ADD_PRODUCT, LOOP, Plan
 
 TINY = 1e-300
+NOT_FINITE = "the circuit's S-parameters are not finite: is a setting NaN or infinite?"
 WIDTH = 16  # samples that a slot holds: two cache lines of doubles, real and imaginary
 
 
@@ -82,7 +83,11 @@ def _load(source, first, re, im):  # noqa: ANN001, ANN202
 
 @compiled
 def run_forward(operations, slots, entries, outputs, result, smallest):  # noqa: ANN001, ANN201
-    """Fill `result` (outputs, batch); `smallest` gets the least |1 - a|^2 of each loop operation."""
+    """Fill `result` (batch, out, in); `smallest` gets the least |1 - a|^2 of each loop operation.
+
+    Returns 0, or NaN where a result is not finite.
+    """
+    check = 0.0
     re = np.zeros((slots, WIDTH), dtype=entries.real.dtype)
     im = np.zeros((slots, WIDTH), dtype=entries.real.dtype)
     batch = entries.shape[1]
@@ -92,8 +97,11 @@ def run_forward(operations, slots, entries, outputs, result, smallest):  # noqa:
         count = min(WIDTH, batch - first)
         for row in range(outputs.shape[0]):
             for s in range(count):
-                result[row, first + s] = complex(re[outputs[row], s], im[outputs[row], s])
+                x, y = re[outputs[row, 0], s], im[outputs[row, 0], s]
+                result[first + s, outputs[row, 2], outputs[row, 1]] = complex(x, y)
+                check += 0 * (x + y)
         _loop_sizes(operations, re, im, smallest)
+    return check
 
 
 @compiled
@@ -110,7 +118,7 @@ def _loop_sizes(operations, re, im, smallest):  # noqa: ANN001, ANN202
 
 @compiled
 def run_backward(operations, slots, entries, outputs, gradient, result):  # noqa: ANN001, ANN201
-    """Fill `result` (entries, batch) with the gradient of the entries from `gradient` (outputs, batch)."""
+    """Fill `result` (entries, batch) with the gradient of the entries from `gradient` (batch, out, in)."""
     re = np.zeros((slots, WIDTH), dtype=entries.real.dtype)
     im = np.zeros((slots, WIDTH), dtype=entries.real.dtype)
     gre, gim = np.zeros_like(re), np.zeros_like(im)
@@ -123,8 +131,9 @@ def run_backward(operations, slots, entries, outputs, gradient, result):  # noqa
         count = min(WIDTH, batch - first)
         for row in range(outputs.shape[0]):
             for s in range(count):
-                gre[outputs[row], s] += gradient[row, first + s].real
-                gim[outputs[row], s] += gradient[row, first + s].imag
+                value = gradient[first + s, outputs[row, 2], outputs[row, 1]]
+                gre[outputs[row, 0], s] += value.real
+                gim[outputs[row, 0], s] += value.imag
         _backward(operations, re, im, gre, gim)
         for row in range(entries.shape[0]):
             for s in range(count):
@@ -132,17 +141,18 @@ def run_backward(operations, slots, entries, outputs, gradient, result):  # noqa
 
 
 class Tape(torch.autograd.Function):
-    """The plan as one differentiable operation: entries (entries, batch) -> outputs (outputs, batch)."""
+    """The plan as one differentiable operation: entries (entries, batch) -> S (batch, out, in)."""
 
     @staticmethod
-    def forward(ctx, entries: Complex[Tensor, "entries batch"], plan: Plan) -> Complex[Tensor, "outputs batch"]:  # noqa: ANN001
+    def forward(ctx, entries: Complex[Tensor, "entries batch"], plan: Plan) -> Complex[Tensor, "batch out in"]:  # noqa: ANN001
         """Eliminate. ValueError where a loop closes on itself without loss, by the name of the port."""
         source = entries.detach().contiguous().numpy()
-        slots = np.ascontiguousarray(plan.outputs[:, 0])
-        result = np.empty((len(slots), source.shape[1]), dtype=source.dtype)
+        result = np.zeros((source.shape[1], len(plan.ports), len(plan.ports)), dtype=source.dtype)
         smallest = np.full(len(plan.loops), np.inf, dtype=np.finfo(source.dtype).dtype)
-        run_forward(plan.operations, plan.slots, source, slots, result, smallest)
+        check = run_forward(plan.operations, plan.slots, source, plan.outputs, result, smallest)
         _refuse_resonance(plan, smallest)
+        if check != 0:
+            raise ValueError(NOT_FINITE)
         ctx.save_for_backward(entries)
         ctx.plan = plan
         return torch.from_numpy(result)
@@ -153,10 +163,8 @@ class Tape(torch.autograd.Function):
         (entries,) = ctx.saved_tensors
         source, plan = entries.detach().contiguous().numpy(), ctx.plan
         result = np.empty_like(source)
-        slots = np.ascontiguousarray(plan.outputs[:, 0])
-        run_backward(
-            plan.operations, plan.slots, source, slots, gradient.detach().resolve_conj().contiguous().numpy(), result
-        )
+        outer = gradient.detach().resolve_conj().contiguous().numpy()
+        run_backward(plan.operations, plan.slots, source, plan.outputs, outer, result)
         return torch.from_numpy(result), None
 
 
@@ -168,7 +176,7 @@ def _refuse_resonance(plan: Plan, smallest: np.ndarray) -> None:
             )
 
 
-def solve_referee(entries: Complex[Tensor, "entries batch"], plan: Plan) -> Complex[Tensor, "outputs batch"]:
+def solve_referee(entries: Complex[Tensor, "entries batch"], plan: Plan) -> Complex[Tensor, "batch out in"]:
     """Return the same by plain torch operations on the tape: for devices other than the CPU."""
     slots: list[Tensor] = [*entries.unbind(), *[entries[0]] * (plan.slots - len(entries))]
     for code, d, a, b in plan.operations.tolist():
@@ -178,4 +186,10 @@ def solve_referee(entries: Complex[Tensor, "entries batch"], plan: Plan) -> Comp
             slots[d] = slots[d] + slots[a] * slots[b]
         else:
             slots[d] = slots[a] * slots[b]
-    return torch.stack([slots[slot] for slot in plan.outputs[:, 0].tolist()])
+    values = torch.stack([slots[slot] for slot in plan.outputs[:, 0].tolist()], 1)
+    if not torch.isfinite(torch.view_as_real(values.detach())).all():
+        raise ValueError(NOT_FINITE)
+    count = len(plan.ports)
+    into, out = torch.from_numpy(plan.outputs[:, 1:].copy()).to(values.device).unbind(1)
+    flat = values.new_zeros(len(values), count * count)
+    return flat.index_copy(1, out * count + into, values).unflatten(1, (count, count))

@@ -17,8 +17,8 @@ def tile_netlist(topology: Topology, settings: dict[str, dict[str, float]]) -> N
 
     """
     wires: list[tuple[str, str]] = []
-    inputs, ends = _mesh(topology, "v", wires)
-    starts, outputs = _mesh(topology, "u", wires)
+    inputs, ends = _mesh(topology, "v", wires, phases=True)
+    starts, outputs = _mesh(topology, "u", wires, phases=True)
     for mode, (end, start) in enumerate(zip(ends, starts, strict=True)):
         wires += [(end, f"att_{mode},{TOP_IN}"), (f"att_{mode},{TOP_OUT}", start)]
     instances = {
@@ -30,7 +30,19 @@ def tile_netlist(topology: Topology, settings: dict[str, dict[str, float]]) -> N
     return {"instances": instances, "connections": dict(wires), "ports": ports}
 
 
-def _mesh(topology: Topology, mesh: MeshName, wires: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
+def mesh_netlist(topology: Topology) -> Netlist:
+    """One mesh of `mzi` without output phases, instances named as U's; ports in_0.. and out_0.. ."""
+    wires: list[tuple[str, str]] = []
+    inputs, outputs = _mesh(topology, "u", wires, phases=False)
+    instances = {f"u_mzi_{column}_{top}": "mzi" for column, top in topology.mzis}
+    ports = {f"in_{mode}": place for mode, place in enumerate(inputs)}
+    ports |= {f"out_{mode}": place for mode, place in enumerate(outputs)}
+    return {"instances": instances, "connections": dict(wires), "ports": ports}
+
+
+def _mesh(
+    topology: Topology, mesh: MeshName, wires: list[tuple[str, str]], *, phases: bool
+) -> tuple[list[str], list[str]]:
     """Wire one mesh; returns where each mode enters and leaves it."""
     entries: list[str | None] = [None] * topology.modes
     reached: list[str | None] = [None] * topology.modes
@@ -46,6 +58,6 @@ def _mesh(topology: Topology, mesh: MeshName, wires: list[tuple[str, str]]) -> t
         name = f"{mesh}_mzi_{column}_{top}"
         pass_through(top, f"{name},{TOP_IN}", f"{name},{TOP_OUT}")
         pass_through(top + 1, f"{name},{LOW_IN}", f"{name},{LOW_OUT}")
-    for mode in range(topology.modes):
+    for mode in range(topology.modes if phases else 0):
         pass_through(mode, f"{mesh}_alpha_{mode},o1", f"{mesh}_alpha_{mode},o2")
     return [str(place) for place in entries], [str(place) for place in reached]
