@@ -138,7 +138,7 @@ DATASETS: dict[str, dict[str, object]] = {
     "digits": {"sizes": (64, 64, 10), "epochs": 25, "batch": 20, "threads": 1, "std": (0.06, 0.1)},
     "mnist": {"sizes": (784, 256, 10), "epochs": 5, "batch": 100, "threads": 2, "std": (0.015, 0.06)},
 }
-# Chosen on validation splits; rates do not carry over between hardware.
+# Digits: chosen on validation splits. MNIST: taken over, not tuned here. Rates do not carry over between hardware.
 TUNED: dict[tuple[str, str], dict[str, object]] = {
     ("digits", "ideal"): {"lr": (0.003,), "bias_lr": 0.001, "beta": 0.1},
     ("digits", "photonic"): {"lr": (0.01,), "bias_lr": 0.001, "beta": 0.2},
@@ -204,8 +204,8 @@ def _per_layer(name: str, values: tuple[float, ...], sizes: tuple[int, ...]) -> 
     if layers < 1 or min(sizes) < 1 or not values:
         raise ValueError(f"--sizes needs at least two positive numbers and {flag(name)} one, not {sizes} and {values}")
     full = values * layers if len(values) == 1 else values
-    if name == "std" and len(values) != layers:
-        # Other depths than the tuned one: keep the first and the last, repeat the first between.
+    if values in [defaults["std"] for defaults in DATASETS.values()]:
+        # Other depths than the default's: keep the first and the last, repeat the first between.
         full = (values[0],) * (layers - 1) + values[-1:]
     if len(full) != layers:
         raise ValueError(f"{flag(name)} needs 1 or {layers} numbers for sizes {sizes}, not {len(values)}")
