@@ -1,5 +1,6 @@
 """kill -9 at any moment of training, then --resume, ends where an uninterrupted run ends."""
 
+import json
 import os
 import random
 import signal
@@ -11,13 +12,17 @@ from pathlib import Path
 from tests.experiments.test_train import settled
 
 ROOT = Path(__file__).parents[2]
-WORDS = ["--epochs", "10", "--no-controls", "--sizes", "64", "12", "10", "--tile", "4"]
+WORDS = ["--epochs", "16", "--no-controls", "--sizes", "64", "12", "10", "--tile", "4"]
 
 
 def start(out):
     words = ["--resume", str(out), "--no-controls"] if (out / "config.json").exists() else [*WORDS, "--out", str(out)]
     command = [sys.executable, str(ROOT / "experiments" / "train.py"), *words]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def settled_seconds(out):
+    return json.loads((out / "summary.json").read_text())["seconds"]
 
 
 def epochs(out):
@@ -46,7 +51,9 @@ def test_killed_runs_end_like_whole_ones(tmp_path):
     seed = int(time.time())
     print(f"moments drawn with seed {seed}")
     moments = random.Random(seed)
-    kills = sum(kill_in_training(killed, more=moments.choice((1, 2)), delay=moments.random() * 0.3) for _ in range(4))
+    # At most three epochs a kill, four kills: the run of 16 is still going, however fast the machine.
+    one = settled_seconds(whole) / 16
+    kills = sum(kill_in_training(killed, more=moments.choice((1, 2)), delay=moments.random() * one) for _ in range(4))
     assert kills >= 3, "the run was too short to be killed"
     last = start(killed)
     _, err = last.communicate()
