@@ -15,7 +15,7 @@ from jaxtyping import Complex
 from numba import njit
 from torch import Tensor
 
-from photonic_ep.circuit.plan import ADD_PRODUCT, LOOP, Plan
+from photonic_ep.circuit.plan import ADD_PRODUCT, LOOP, MULTIPLY, Plan
 
 TINY = 1e-300
 NOT_FINITE = "the circuit's S-parameters are not finite: is a setting NaN or infinite?"
@@ -32,11 +32,11 @@ def _forward(operations, re, im):  # noqa: ANN001, ANN202
     """Run the tape on one chunk, in place. (LOOP: d = 1 / (1 - a), MULTIPLY: d = a b, ADD_PRODUCT: d += a b)."""
     for n in range(operations.shape[0]):
         code, d, a, b = operations[n, 0], operations[n, 1], operations[n, 2], operations[n, 3]
-        if code == 0:
+        if code == MULTIPLY:
             for s in range(WIDTH):
                 re[d, s] = re[a, s] * re[b, s] - im[a, s] * im[b, s]
                 im[d, s] = re[a, s] * im[b, s] + im[a, s] * re[b, s]
-        elif code == 1:
+        elif code == ADD_PRODUCT:
             for s in range(WIDTH):
                 re[d, s] += re[a, s] * re[b, s] - im[a, s] * im[b, s]
                 im[d, s] += re[a, s] * im[b, s] + im[a, s] * re[b, s]
@@ -54,7 +54,7 @@ def _backward(operations, re, im, gre, gim):  # noqa: ANN001, ANN202
     """Walk the tape in reverse: gradients (conjugate Wirtinger, as torch's) of all slots, in place."""
     for n in range(operations.shape[0] - 1, -1, -1):
         code, d, a, b = operations[n, 0], operations[n, 1], operations[n, 2], operations[n, 3]
-        if code != 2:
+        if code != LOOP:
             # grad_a += grad_d conj(b), grad_b += grad_d conj(a)
             for s in range(WIDTH):
                 gre[a, s] += gre[d, s] * re[b, s] + gim[d, s] * im[b, s]
@@ -108,7 +108,7 @@ def run_forward(operations, slots, entries, outputs, result, smallest):  # noqa:
 def _loop_sizes(operations, re, im, smallest):  # noqa: ANN001, ANN202
     loop = 0
     for n in range(operations.shape[0]):
-        if operations[n, 0] == 2:
+        if operations[n, 0] == LOOP:
             a = operations[n, 2]
             for s in range(WIDTH):
                 size = (1 - re[a, s]) ** 2 + im[a, s] ** 2

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.circuit import lattice
 from photonic_ep import MeshWeight, circuit, clements, models
 from photonic_ep.circuit.netlist import flatten
 from photonic_ep.circuit.solve import ALIASES
@@ -117,18 +118,6 @@ MULTI_LINK = {
     "connections": {"a,out0": "b,in0", "a,out1": "b,in1", "b,out0": "c,in0", "b,out1": "c,in1"},
     "ports": {"in0": "a,in0", "in1": "a,in1", "out0": "c,out0", "out1": "c,out1"},
 }
-
-
-def lattice(stages):
-    instances = {f"dc{i}": {"component": "coupler", "settings": {"coupling": 0.3}} for i in range(stages + 1)}
-    instances |= {f"top{i}": {"component": "straight", "settings": {"length": 25.0 + i}} for i in range(stages)}
-    instances |= {f"btm{i}": {"component": "straight", "settings": {"length": 15.0}} for i in range(stages)}
-    links = {}
-    for i in range(stages):
-        links |= {f"dc{i},out0": f"btm{i},in0", f"btm{i},out0": f"dc{i + 1},in0"}
-        links |= {f"dc{i},out1": f"top{i},in0", f"top{i},out0": f"dc{i + 1},in1"}
-    ports = {"in0": "dc0,in0", "in1": "dc0,in1", "out0": f"dc{stages},out0", "out1": f"dc{stages},out1"}
-    return {"instances": instances, "connections": links, "ports": ports}
 
 
 OURS = {"coupler": models.coupler_ideal, "straight": models.straight, "lossy": models.bend}
