@@ -178,6 +178,9 @@ def _refuse_resonance(plan: Plan, smallest: np.ndarray) -> None:
 
 def solve_referee(entries: Complex[Tensor, "entries batch"], plan: Plan) -> Complex[Tensor, "batch out in"]:
     """Return the same by plain torch operations on the tape: for devices other than the CPU."""
+    count = len(plan.ports)
+    if not len(plan.outputs):
+        return entries.new_zeros(entries.shape[1], count, count)  # no input reaches an output
     slots: list[Tensor] = [*entries.unbind(), *[entries[0]] * (plan.slots - len(entries))]
     for code, d, a, b in plan.operations.tolist():
         if code == LOOP:
@@ -189,7 +192,6 @@ def solve_referee(entries: Complex[Tensor, "entries batch"], plan: Plan) -> Comp
     values = torch.stack([slots[slot] for slot in plan.outputs[:, 0].tolist()], 1)
     if not torch.isfinite(torch.view_as_real(values.detach())).all():
         raise ValueError(NOT_FINITE)
-    count = len(plan.ports)
     into, out = torch.from_numpy(plan.outputs[:, 1:].copy()).to(values.device).unbind(1)
     flat = values.new_zeros(len(values), count * count)
     return flat.index_copy(1, out * count + into, values).unflatten(1, (count, count))
