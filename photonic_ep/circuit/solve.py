@@ -1,20 +1,19 @@
 """From a netlist and models to a circuit that is itself a model."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Complex
 from torch import Tensor
 
+from photonic_ep.circuit.groups import Group, Model, Pattern, Settings, defaults, is_nest, plain
+from photonic_ep.circuit.layout import Layout, check_passive, gain_message, make_layout
 from photonic_ep.circuit.netlist import FlatNetlist, Port, flatten
 from photonic_ep.circuit.plan import Entry, Plan, make_plan
-from photonic_ep.circuit.tape import Tape, solve_referee
+from photonic_ep.circuit.tape import GainError, NotFiniteError, solve_referee, solve_tape
 
-Model = Callable[..., Mapping[tuple[str, str], Any]]
-Settings = dict[str, Any]
 ALIASES = {
     2: {"in0": "o1", "out0": "o2"},
     3: {"in0": "o1", "out0": "o3", "out1": "o2"},
@@ -59,16 +58,6 @@ class LazySDict(Mapping[tuple[str, str], Tensor]):
         return len(self._keys)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Group:
-    """Leaves that share a model: one call with stacked settings gives all their entries."""
-
-    model: Model
-    leaves: list[str]
-    keys: list[tuple[str, str]]
-    parameters: dict[str, Any]
-
-
 class Circuit:
     """A circuit as a model: call it with settings, get S-parameters; everything broadcasts as torch does.
 
@@ -76,10 +65,10 @@ class Circuit:
     as `wl`, goes to every model that knows it. Instances that share a model are evaluated in one call.
     """
 
-    def __init__(self, flat: FlatNetlist, models: Mapping[str, Model]) -> None:
+    def __init__(self, flat: FlatNetlist, models: Mapping[str, Model], active: Collection[str] = ()) -> None:
         self._flat = flat
-        known = {leaf.component: _defaults(models[leaf.component]) for leaf in flat.instances.values()}
-        self._defaults = {
+        known = {leaf.component: defaults(models[leaf.component]) for leaf in flat.instances.values()}
+        self._settings = {
             path: {k: v for k, v in leaf.settings.items() if k in known[leaf.component]}
             for path, leaf in flat.instances.items()
         }
@@ -88,19 +77,24 @@ class Circuit:
         self._check_ports()
         self.plan = self._make_plan()
         self.ports = self.plan.ports
-        self._order = self._entry_order()
+        self._layouts: dict[tuple[Pattern, ...], Layout] = {}
+        # A column is one setting of one group; by instance and setting, the columns and the numbers of the leaves.
+        self._columns = [(number, name) for number, group in enumerate(self._groups) for name in group.parameters]
+        self._places: dict[str, dict[str, list[tuple[int, int]]]] = {}
+        self._active = frozenset(active)
         self._known = {name for group in self._groups for name in group.parameters}
         # As a model of another circuit, this one takes its globals.
         keyword = inspect.Parameter.KEYWORD_ONLY
         self.__signature__ = inspect.Signature(
             [inspect.Parameter(n, keyword, default=None) for n in sorted(self._known)]
         )
+        check_passive(self._groups, flat, self._active)
 
     def info(self) -> CircuitInfo:
         """Return what became of the netlist."""
         flat = self._flat
         unknown = {
-            path: sorted(set(leaf.settings) - set(self._defaults[path])) for path, leaf in flat.instances.items()
+            path: sorted(set(leaf.settings) - set(self._settings[path])) for path, leaf in flat.instances.items()
         }
         return CircuitInfo(
             instances={path: leaf.component for path, leaf in flat.instances.items()},
@@ -117,33 +111,49 @@ class Circuit:
         return LazySDict(dense, ports, keys)
 
     def dense(self, *, engine: Literal["tape", "torch"] = "tape", **settings: Any) -> tuple[Tensor, tuple[str, ...]]:  # noqa: ANN401
-        """S of shape (*batch, out, in) and the names of the ports; `engine` torch is the plain referee."""
-        entries, shape = self.entries(**settings)
-        run = Tape.apply if engine == "tape" and entries.device.type == "cpu" else solve_referee
-        values: Tensor = run(entries, self.plan)  # pyright: ignore[reportAssignmentType]
-        return values.reshape(*shape, *values.shape[1:]), self.ports
+        """S of shape (*batch, out, in) and the names of the ports; `engine` torch is the plain referee.
 
-    def entries(self, **settings: Any) -> tuple[Complex[Tensor, "entries batch"], tuple[int, ...]]:  # noqa: ANN401
-        """S-matrix entries of all leaves in the plan's order, and the shape of the batch."""
-        spread = self._spread(settings)
-        blocks = [block for group in self._groups for block in _evaluate(group, spread)]
-        shape = torch.broadcast_shapes(*(block.shape[1:] for block in blocks))
-        full = torch.cat(
-            [b.reshape(len(b), *(1,) * (len(shape) + 1 - b.dim()), *b.shape[1:]).expand(len(b), *shape) for b in blocks]
+        Raises ValueError naming the place: an unknown instance or setting, a setting that is NaN or infinite, a part
+        with gain that is not `active`, a lossless closed resonance.
+        """
+        stacked = self._spread(settings)
+        parts = [group.blocks(chosen) for group, chosen in zip(self._groups, stacked, strict=True)]
+        blocks = [block for some, _ in parts for block in some]
+        layout = self._layout(tuple(pattern for _, pattern in parts))
+        run = (
+            solve_tape
+            if engine == "tape" and all(block.device.type == "cpu" for block in blocks[:1])
+            else solve_referee
         )
-        return full.reshape(len(full), -1)[self._order], tuple(shape)
+        try:
+            result = run(self.plan, layout, *blocks)
+        except NotFiniteError:
+            raise ValueError(self._not_finite(stacked)) from None
+        except GainError as gain:
+            component = self._flat.instances[gain.leaf].component
+            raise ValueError(gain_message(gain.leaf, component, gain.power)) from None
+        return result, self.ports
 
-    def _group(self, models: Mapping[str, Model]) -> list[_Group]:
-        by_kind: dict[tuple[str, tuple[object, ...]], list[str]] = {}
+    def _not_finite(self, stacked: list[Settings]) -> str:
+        """Name the settings to blame."""
+        wrong = []
+        for group, settings in zip(self._groups, stacked, strict=True):
+            for name, value in settings.items():
+                if isinstance(value, Tensor | float) and not torch.isfinite(torch.as_tensor(value)).all():
+                    bad = (
+                        [~torch.isfinite(torch.as_tensor(v)).all() for v in value] if isinstance(value, Tensor) else []
+                    )
+                    leaves = [leaf for leaf, is_bad in zip(group.leaves, bad, strict=False) if is_bad]
+                    wrong.append(f"{', '.join(leaves if len(bad) > 1 else group.leaves)}: {name}")
+        return f"the circuit's S-parameters are not finite; NaN or infinite settings: {'; '.join(wrong) or 'none'}"
+
+    def _group(self, models: Mapping[str, Model]) -> list[Group]:
+        by_kind: dict[tuple[str, tuple[object, ...]], dict[str, Settings]] = {}
         for path, leaf in self._flat.instances.items():
-            words = tuple(sorted((k, v) for k, v in self._defaults[path].items() if isinstance(v, str | bool)))
-            by_kind.setdefault((leaf.component, words), []).append(path)
-        groups = []
-        for (component, _), leaves in by_kind.items():
-            model = models[component]
-            sample = model(**self._defaults[leaves[0]])
-            groups.append(_Group(model=model, leaves=leaves, keys=list(sample), parameters=_defaults(model)))
-        return groups
+            # A word cannot be stacked: leaves with other words are other groups.
+            words = tuple(sorted((k, v) for k, v in self._settings[path].items() if isinstance(v, str | bool)))
+            by_kind.setdefault((leaf.component, words), {})[path] = self._settings[path]
+        return [Group(models[component], leaves) for (component, _), leaves in by_kind.items()]
 
     def _ports_of(self) -> dict[str, set[str]]:
         return {leaf: {port for key in group.keys for port in key} for group in self._groups for leaf in group.leaves}
@@ -174,109 +184,74 @@ class Circuit:
         entries: list[Entry] = [(leaf, a, b) for g in self._groups for leaf in g.leaves for a, b in g.keys]
         return make_plan(self._flat, entries)
 
-    def _entry_order(self) -> Tensor:
-        """Rows of the stacked blocks that the plan wants."""
-        row, rows = 0, {}
-        for group in self._groups:
-            for a, b in group.keys:
-                for leaf in group.leaves:
-                    rows[leaf, a, b] = row
-                    row += 1
-        return torch.tensor([rows[entry] for entry in self.plan.entries], dtype=torch.int64)
+    def _layout(self, patterns: tuple[Pattern, ...]) -> Layout:
+        if patterns not in self._layouts:
+            self._layouts[patterns] = make_layout(self._groups, patterns, self.plan.entries, self._flat, self._active)
+        return self._layouts[patterns]
 
-    def _spread(self, settings: Settings) -> dict[str, Settings]:
-        """Settings of each leaf: the netlist's, then globals, then its own."""
-        full = {path: dict(values) for path, values in self._defaults.items()}
-        own: list[tuple[str, Settings]] = []
+    def _spread(self, settings: Settings) -> list[Settings]:
+        """Settings of each group: the netlist's, then globals, then those of single leaves."""
+        shared: list[Settings] = [{} for _ in self._groups]
+        own: list[dict[int, Any]] = [{} for _ in self._columns]
         for name, value in settings.items():
-            if isinstance(value, Mapping):
-                own += _nested(name, value)
+            if is_nest(value):
+                self._collect(own, name, value)
             elif name in self._known:
-                for group in self._groups:
+                for group, given in zip(self._groups, shared, strict=True):
                     if name in group.parameters:
-                        for leaf in group.leaves:
-                            full[leaf][name] = value
+                        given[name] = plain(value)
             else:
                 raise ValueError(f"no model of this circuit has a setting {name!r}; they have {sorted(self._known)}")
-        for path, values in own:
-            self._override(full, path, values)
-        return full
+        single: list[dict[str, dict[int, Any]]] = [{} for _ in self._groups]
+        for (group, name), places in zip(self._columns, own, strict=True):
+            if places:
+                single[group][name] = places
+        return [group.stacked(*given) for group, *given in zip(self._groups, shared, single, strict=True)]
 
-    def _override(self, full: dict[str, Settings], path: str, values: Settings) -> None:
-        """Give settings to a leaf, to all of an array, or to those in a circuit of the hierarchy that know them."""
-        leaves = [leaf for leaf in full if path in (leaf, leaf.partition("<")[0])]
-        inside = [leaf for leaf in full if leaf.startswith(f"{path}.")]
-        if not leaves and not inside:
-            raise ValueError(f"no instance {path!r} in this circuit; it has {sorted(full)}")
-        parameters = {leaf: g.parameters for g in self._groups for leaf in g.leaves}
+    def _collect(self, own: list[dict[int, Any]], path: str, values: Mapping[str, Any]) -> None:
+        """Sort the settings of one instance, nested as the netlist is, by column and number of the leaf."""
+        places = self._places.setdefault(path, {})
         for name, value in values.items():
-            knowing = [leaf for leaf in leaves or inside if name in parameters[leaf]]
-            if not knowing:
-                has = sorted({p for leaf in leaves or inside for p in parameters[leaf]})
-                raise ValueError(f"{path!r} has no setting {name!r}; it has {has}")
-            for leaf in knowing:
-                full[leaf][name] = value
+            if type(value) is not float and is_nest(value):
+                self._collect(own, f"{path}.{name}", value)
+                continue
+            if name not in places:
+                places[name] = self._targets(path, name)
+            for column, number in places[name]:
+                own[column][number] = value
+
+    def _targets(self, path: str, setting: str) -> list[tuple[int, int]]:
+        """Column and number of a leaf, of all of an array, or of those in a circuit of the hierarchy that know it."""
+        leaves = {leaf: (g, n) for g, group in enumerate(self._groups) for n, leaf in enumerate(group.leaves)}
+        named = [leaf for leaf in leaves if path in (leaf, leaf.partition("<")[0])]
+        named = named or [leaf for leaf in leaves if leaf.startswith(f"{path}.")]
+        if not named:
+            raise ValueError(f"no instance {path!r} in this circuit; it has {sorted(leaves)}")
+        places = [leaves[leaf] for leaf in named]
+        column = {at: number for number, at in enumerate(self._columns)}
+        knowing = [(column[group, setting], number) for group, number in places if (group, setting) in column]
+        if not knowing:
+            has = sorted({name for group, _ in places for name in self._groups[group].parameters})
+            raise ValueError(f"{path!r} has no setting {setting!r}; it has {has}")
+        return knowing
 
 
-def circuit(netlist: Any, models: Mapping[str, Model]) -> tuple[Circuit, CircuitInfo]:  # noqa: ANN401
+def circuit(
+    netlist: Any,  # noqa: ANN401
+    models: Mapping[str, Model],
+    *,
+    active: Collection[str] = (),
+) -> tuple[Circuit, CircuitInfo]:
     """Return a circuit as a model, and what became of its netlist.
 
     Args:
         netlist: as `netlist.flatten` accepts it.
         models: by component name: functions of keywords that return S-dictionaries of torch tensors.
+        active: components that may amplify; a gain of any other is an error.
 
     Raises:
         ValueError: naming the place that is wrong.
 
     """
-    whole = Circuit(flatten(netlist, models), models)
+    whole = Circuit(flatten(netlist, models), models, active)
     return whole, whole.info()
-
-
-def _defaults(model: Model) -> dict[str, Any]:
-    """Settings of a model with their defaults."""
-    return {name: p.default for name, p in inspect.signature(model).parameters.items()}
-
-
-def _nested(path: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Settings]]:
-    """Settings of a hierarchy by leaf path: {"ring": {"top": {"length": 3}}} -> ("ring.top", {"length": 3})."""
-    plain = {k: v for k, v in values.items() if not isinstance(v, Mapping)}
-    if plain:
-        yield path, plain
-    for name, inner in values.items():
-        if isinstance(inner, Mapping):
-            yield from _nested(f"{path}.{name}", inner)
-
-
-def _evaluate(group: _Group, spread: dict[str, Settings]) -> Iterator[Tensor]:
-    """One block (leaves, *batch) for each key of the group's model."""
-    names = {name for leaf in group.leaves for name in spread[leaf]}
-    given = [v for leaf in group.leaves for v in spread[leaf].values() if isinstance(v, Tensor)]
-    dtype = torch.result_type(given[0], given[-1]) if given else torch.float64
-    stacked = {
-        name: _stack([spread[leaf].get(name, group.parameters[name]) for leaf in group.leaves], dtype) for name in names
-    }
-    dims = max((v.dim() for v in stacked.values() if isinstance(v, Tensor)), default=1)
-    # Leaves come first; a setting of fewer batch dimensions gets them after the leaves.
-    lined = {
-        n: v.reshape(len(v), *(1,) * (dims - v.dim()), *v.shape[1:]) if isinstance(v, Tensor) else v
-        for n, v in stacked.items()
-    }
-    result = group.model(**lined)
-    if list(result) != group.keys:
-        raise ValueError(f"the model of {group.leaves[0]!r} returns other ports with other settings")
-    for key in group.keys:
-        value = torch.as_tensor(result[key])
-        value = value if value.is_complex() else value + 0j
-        yield value.expand(len(group.leaves), *value.shape[1:]) if value.dim() else value.expand(len(group.leaves))
-
-
-def _stack(values: list[Any], dtype: torch.dtype) -> Any:  # noqa: ANN401
-    """Stack one setting over the leaves, (leaves, *batch); a value that all share stays as it is."""
-    first = values[0]
-    if all(
-        v is first or (isinstance(v, int | float) and isinstance(first, int | float) and v == first) for v in values
-    ):
-        return first[None] if isinstance(first, Tensor) else first
-    tensors = [v if isinstance(v, Tensor) else torch.tensor(v, dtype=dtype) for v in values]
-    return torch.stack(torch.broadcast_tensors(*tensors))

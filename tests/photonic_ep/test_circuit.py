@@ -260,6 +260,25 @@ def test_monte_carlo_draws_in_one_call():
     torch.testing.assert_close(s[42, 3], one, atol=1e-14, rtol=0)
 
 
+@pytest.mark.parametrize("batch", [1, 2, 3, 7, 130, 5000])
+def test_every_size_of_batch_takes_the_same_values_and_gradients(batch):
+    """Few samples, one pass, several kept passes, passes computed again: against the plain referee."""
+    ours, _ = circuit(lattice(10), OURS)
+    wl = torch.linspace(1.5, 1.6, batch, dtype=torch.float64, requires_grad=True)
+    wires = torch.linspace(10, 20, batch, dtype=torch.float64, requires_grad=True)
+    results = []
+    for engine in ("tape", "torch"):
+        s, _ = ours.dense(engine=engine, wl=wl, top3={"length": wires})
+        weights = torch.arange(s.numel(), dtype=torch.float64).reshape(s.shape).sin()
+        results.append((s, *torch.autograd.grad((s.real * weights).sum(), [wl, wires])))
+    for mine, plain in zip(*results, strict=True):
+        torch.testing.assert_close(mine, plain, atol=1e-10, rtol=1e-10)
+
+
+def test_an_empty_batch_is_empty():
+    assert circuit(MZI, OURS)[0].dense(wl=torch.empty(0))[0].shape == (0, 4, 4)
+
+
 def test_single_precision_stays_single():
     ours, _ = circuit(ADD_DROP, OURS)
     wl = torch.linspace(1.5, 1.6, 5, dtype=torch.float32)
@@ -313,13 +332,32 @@ def test_impossible_netlists_name_the_place(netlist, message):
         ({"colour": 3.0}, "no model of this circuit has a setting 'colour'"),
         ({"moon": {"length": 1.0}}, "no instance 'moon'"),
         ({"top": {"colour": 1.0}}, "'top' has no setting 'colour'"),
-        ({"wl": float("nan")}, "not finite"),
+        ({"wl": float("nan")}, "not finite; NaN or infinite settings: .*top, btm: wl"),
+        ({"btm": {"length": float("inf")}}, "not finite; NaN or infinite settings: btm: length$"),
+        ({"btm": {"loss_dB_cm": -3.0, "length": 1e4}}, "'btm' .straight. amplifies: 1.99526 times .* 3 dB"),
+        ({"wl": torch.linspace(1.5, 1.6, 9), "top": {"loss_dB_cm": -1.0, "length": 1e4}}, "'top' .* 1 dB"),
     ],
 )
 def test_impossible_calls_name_the_place(settings, message):
     ours, _ = circuit(MZI, OURS)
-    with pytest.raises(ValueError, match=message):
-        ours(**settings)
+    for engine in ("tape", "torch"):
+        with pytest.raises(ValueError, match=message):
+            ours.dense(engine=engine, **settings)
+
+
+def test_a_part_may_amplify_only_where_it_is_named():
+    """sax's own reflector lets each port's power be 1, yet amplifies what enters both ports: 1.41 in amplitude."""
+
+    def mirror(reflection=0.5):
+        r, t = torch.tensor(reflection + 0j).sqrt(), torch.tensor(1 - reflection + 0j).sqrt()
+        return {("o1", "o1"): r, ("o1", "o2"): t, ("o2", "o1"): t, ("o2", "o2"): r}
+
+    netlist = {"instances": {"m": "mirror", "wire": "straight"}, "connections": {"m,o2": "wire,o1"}}
+    netlist |= {"ports": {"in": "m,o1", "out": "wire,o2"}}
+    with pytest.raises(ValueError, match=r"'m' .mirror. amplifies: 2 times .* 3.01 dB"):
+        circuit(netlist, {"mirror": mirror, "straight": models.straight})
+    ours, _ = circuit(netlist, {"mirror": mirror, "straight": models.straight}, active=["mirror"])
+    assert abs(ours()["in", "out"]) == pytest.approx(0.5**0.5)
 
 
 def test_a_lossless_closed_resonance_is_refused_by_name():

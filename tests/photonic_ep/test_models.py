@@ -3,12 +3,13 @@
 import inspect
 
 import jax
+import mpmath
 import numpy as np
 import pytest
 import sax
 import torch
 
-from photonic_ep import models
+from photonic_ep import circuit, models
 
 jax.config.update("jax_enable_x64", True)
 DRAWS = {
@@ -21,6 +22,7 @@ DRAWS = {
     models.splitter_ideal: {"coupling": 0.3},
     models.coupler_ideal: {"coupling": 0.37},
     models.coupler: {"wl": 1.57, "length": 12.0, "coupling0": 0.3, "dk1": 1.1, "dk2": 4.0, "dn": 0.03, "dn1": 0.1},
+    models.grating_coupler: {"wl": 1.56, "loss": 3.0, "reflection": 0.1, "reflection_fiber": 0.2, "bandwidth": 0.03},
     models.mmi1x2: {"wl": 1.55, "fwhm": 0.15, "loss_dB": 0.4},
     models.mmi2x2: {"wl": 1.55, "fwhm": 0.15, "loss_dB": 0.4},
 }
@@ -29,6 +31,9 @@ OURS = {
     models.modulator: {"drive": 0.6, "loss_dB": 1.0},
     models.thermo_optic_phase_shifter: {"wl": 1.54, "power_mw": 7.0, "length": 50.0},
     models.mzi: {"theta": 1.1, "phi": 2.3, "delta_in": 0.05, "delta_out": -0.03, "loss_dB": 0.4},
+    models.half_ring: {"wl": 1.53, "radius": 7.0, "coupling": 0.3, "loss_dB_cm": 5.0},
+    models.ring_all_pass: {"wl": 1.53, "radius": 7.0, "coupling": 0.3, "loss_dB_cm": 5.0},
+    models.ring_add_drop: {"wl": 1.53, "radius": 7.0, "coupling": 0.3, "coupling_drop": 0.2, "loss_dB_cm": 5.0},
 }
 EVERY = DRAWS | OURS
 ALIASES = {  # sax's in/out names by number of ports
@@ -92,6 +97,47 @@ def test_mzi_is_what_sax_composes_of_couplers_and_shifters():
     same(models.mzi(**MZI), circuit())
 
 
+@pytest.mark.parametrize("closing", ["half_ring", "bend"])
+def test_rings_are_what_half_rings_compose(closing):
+    """Two half rings face to face are an add-drop ring; one closed by the other half turn is an all-pass ring."""
+    settings = {"radius": 5.0, "coupling": 0.2, "loss_dB_cm": 20.0}
+    wl = torch.linspace(1.5, 1.6, 50, dtype=torch.float64)
+    netlist = {
+        "instances": {"low": {"component": "half_ring", "settings": settings}},
+        "connections": {"low,o2": "high,o3", "low,o3": "high,o2"} if closing == "half_ring" else {},
+        "ports": {"o1": "low,o1", "o4": "low,o4"},
+    }
+    if closing == "half_ring":
+        netlist["instances"]["high"] = {"component": "half_ring", "settings": settings | {"coupling": 0.1}}
+        netlist["ports"] |= {"o2": "high,o4", "o3": "high,o1"}
+        whole, names = models.ring_add_drop(wl=wl, coupling_drop=0.1, **settings), {}
+    else:
+        bend = {"length": np.pi * 5.0, "loss_dB_cm": 20.0}
+        netlist["instances"]["high"] = {"component": "bend", "settings": bend}
+        netlist["connections"] = {"low,o2": "high,o1", "low,o3": "high,o2"}
+        whole, names = models.ring_all_pass(wl=wl, **settings), {"o2": "o4"}
+    composed = circuit(netlist, {"half_ring": models.half_ring, "bend": models.bend})[0](wl=wl)
+    for (a, b), value in whole.items():
+        torch.testing.assert_close(composed[names.get(a, a), names.get(b, b)], value, atol=1e-12, rtol=0)
+
+
+def test_the_straight_takes_its_group_index_and_dispersion_from_the_phase():
+    """ng = n - wl dn/dwl and D = -(wl/c) d2n/dwl2, from the phase by finite differences in multiple precision."""
+    with mpmath.workdps(40):
+        step = mpmath.mpf("1e-6")
+
+        def index(wl):
+            return 2.4 - (wl - 1.55) * (4.1 - 2.4) / 1.55 - (wl - 1.55) ** 2 * 2.99792458e14 * 900e-18 / 3.1
+
+        assert float(mpmath.diff(index, 1.55, h=step) * -1.55 + 2.4) == pytest.approx(4.1)
+        curvature = mpmath.diff(index, 1.55, 2, h=step)  # 1/um^2; D in s/um^2, 1e-18 of them a ps/(nm km)
+        assert float(-1.55 / 2.99792458e14 * curvature / 1e-18) == pytest.approx(900.0)
+        for wl in (1.5, 1.58):
+            phase = float(2 * mpmath.pi * index(wl) * 50 / wl % (2 * mpmath.pi))
+            got = models.straight(wl=wl, neff=2.4, ng=4.1, length=50.0, dispersion=900.0)["o1", "o2"]
+            assert complex(got) == pytest.approx(np.exp(1j * phase), abs=1e-11)
+
+
 def matrix(model, **settings):
     s = model(**settings)
     ports = sorted({port for key in s for port in key})
@@ -120,7 +166,7 @@ def test_gradients_in_every_setting(model):
     defaults = {name: p.default for name, p in inspect.signature(model).parameters.items()}
     settings = defaults | EVERY[model] | ({"delta": 0.1} if "delta" in defaults else {})
     # Away from the ends of a share, where a square root has no slope, and from the edge of its range.
-    settings |= {name: 0.3 for name in ("coupling", "reflection") if name in settings}
+    settings |= {name: 0.3 for name in ("coupling", "coupling_drop", "reflection") if name in settings}
     names = list(settings)
     values = [torch.tensor([settings[n], settings[n] * 1.1], dtype=torch.float64, requires_grad=True) for n in names]
 
