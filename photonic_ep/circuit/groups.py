@@ -1,18 +1,16 @@
 """Leaves that share a model, evaluated in one call: their settings are stacked, their entries come back as blocks."""
 
 import inspect
-from collections.abc import Callable, Mapping
-from types import NoneType
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from photonic_ep.circuit.settings import NUMBERS, Picks, Route, Settings, plain
+
 Model = Callable[..., Mapping[tuple[str, str], Any]]
-Settings = dict[str, Any]
-PLAIN = (Tensor, float, int, str, NoneType)
-NUMBERS = {float, int}
 Pattern = tuple[tuple[int, ...], tuple[int, ...]]  # block of each key; leaves in each block (1: all leaves share it)
 
 
@@ -35,22 +33,18 @@ class Group:
         self._constants = {name: _stack(values, torch.float64) for name, values in self._values.items()}
         self.keys = list(model(**next(iter(leaves.values()))))
 
-    def stacked(self, shared: Settings, own: Mapping[str, dict[int, Any]]) -> Settings:
-        """Every setting as one value for all leaves, or a tensor (leaves, *batch).
-
-        `shared` replace the netlist's for all leaves, `own` for single ones, by their number.
-        """
-        given = {name: self._with(name, places, shared) for name, places in own.items()}
-        dtype = _precision(
-            [*shared.values(), *(v for values in given.values() for v in values if type(v) is not float)]
-        )
+    def stacked(self, route: Route, values: list[Any]) -> Settings:
+        """Every setting as one value for all leaves, or a tensor (leaves, *batch): the netlist's or the given one."""
+        chosen = {name: self._of_leaves(name, picks, route, values) for name, picks in route.own.items()}
+        shared = {name: values[at] for name, at in route.shared.items()}
+        dtype = _precision(shared.values(), *chosen.values())
         full = dict(self._constants)
         if dtype != torch.float64:
             full = {name: v.to(dtype) if isinstance(v, Tensor) else v for name, v in full.items()}
         for name, value in shared.items():
             full[name] = value[None] if isinstance(value, Tensor) else value
-        for name, values in given.items():
-            full[name] = _stack(values, dtype)
+        for name, several in chosen.items():
+            full[name] = _stack(several, dtype)
         dims = max((v.dim() for v in full.values() if isinstance(v, Tensor)), default=1)
         return {n: _lined(v, dims) if isinstance(v, Tensor) else v for n, v in full.items()}
 
@@ -65,40 +59,26 @@ class Group:
         blocks = [_block(value) for value in distinct.values()]
         return blocks, (tuple([number[id(value)] for value in values]), tuple([block.shape[0] for block in blocks]))
 
-    def _with(self, name: str, places: dict[int, Any], shared: Settings) -> list[Any]:
-        """Values of one setting for all leaves."""
-        if len(places) == len(self.leaves):
-            values = [places[number] for number in range(len(places))]
+    def _of_leaves(self, name: str, picks: Picks, route: Route, values: list[Any]) -> list[Any]:
+        """One setting of each leaf."""
+        if len(picks) == len(self.leaves):
+            return [values[at] for at in picks.values()]
+        if name in route.shared:
+            several = [values[route.shared[name]]] * len(self.leaves)
         else:
-            values = [shared[name]] * len(self.leaves) if name in shared else list(self._values_of(name))
-            for number, value in places.items():
-                values[number] = value
-        return [value if type(value) is float else plain(value) for value in values]
-
-    def _values_of(self, name: str) -> list[Any]:
-        return self._values.get(name) or [plain(self.parameters[name])] * len(self.leaves)
+            several = list(self._values.get(name) or [plain(self.parameters[name])] * len(self.leaves))
+        for leaf, at in picks.items():
+            several[leaf] = values[at]
+        return several
 
 
-def is_nest(value: object) -> bool:
-    """Whether settings are a dictionary of settings."""
-    return isinstance(value, dict) or (not isinstance(value, PLAIN) and isinstance(value, Mapping))
-
-
-def plain(value: Any) -> Any:  # noqa: ANN401
-    """Arrays, of NumPy or JAX, as tensors; numbers, words and tensors as they are."""
-    if isinstance(value, PLAIN):
-        return value
-    if isinstance(value, np.ndarray) and not value.ndim:
-        return value.item()
-    return torch.as_tensor(np.asarray(value)) if hasattr(value, "__array__") or isinstance(value, list) else value
-
-
-def _precision(values: list[Any]) -> torch.dtype:
+def _precision(*groups: Iterable[Any]) -> torch.dtype:
     """Precision of the tensors among some values, the highest; of numbers double."""
     result = None
-    for value in values:
-        if isinstance(value, Tensor) and value.dtype != result and value.is_floating_point():
-            result = value.dtype if result is None else torch.promote_types(result, value.dtype)
+    for values in groups:
+        for value in values if not set(map(type, values)) <= NUMBERS else ():
+            if isinstance(value, Tensor) and value.dtype != result and value.is_floating_point():
+                result = value.dtype if result is None else torch.promote_types(result, value.dtype)
     return result or torch.float64
 
 

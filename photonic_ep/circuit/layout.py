@@ -11,6 +11,7 @@ from jaxtyping import Int
 from photonic_ep.circuit.groups import Group, Pattern
 from photonic_ep.circuit.netlist import FlatNetlist, Port
 from photonic_ep.circuit.plan import Entry
+from photonic_ep.circuit.settings import Route
 
 TOLERANCE = {16: 1e-6, 8: 1e-4}  # relative power that rounding may add, by bytes of a complex number
 
@@ -69,7 +70,7 @@ def check_passive(groups: list[Group], flat: FlatNetlist, active: Collection[str
         if not group.keys or flat.instances[group.leaves[0]].component in active:
             continue
         with torch.no_grad():
-            blocks, (pattern, _) = group.blocks(group.stacked({}, {}))
+            blocks, (pattern, _) = group.blocks(group.stacked(Route(), []))
         ports = sorted({port for key in group.keys for port in key})
         shape = np.broadcast_shapes(*(block.shape for block in blocks))
         s = blocks[0].new_zeros(*shape, len(ports), len(ports), dtype=torch.complex128)

@@ -8,10 +8,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from photonic_ep.circuit.groups import Group, Model, Pattern, Settings, defaults, is_nest, plain
+from photonic_ep.circuit.groups import Group, Model, Pattern, Settings, defaults
 from photonic_ep.circuit.layout import Layout, check_passive, gain_message, make_layout
 from photonic_ep.circuit.netlist import FlatNetlist, Port, flatten
 from photonic_ep.circuit.plan import Entry, Plan, make_plan
+from photonic_ep.circuit.settings import Names, Route, make_routes, unpack
 from photonic_ep.circuit.tape import GainError, NotFiniteError, solve_referee, solve_tape
 
 ALIASES = {
@@ -78,9 +79,7 @@ class Circuit:
         self.plan = self._make_plan()
         self.ports = self.plan.ports
         self._layouts: dict[tuple[Pattern, ...], Layout] = {}
-        # A column is one setting of one group; by instance and setting, the columns and the numbers of the leaves.
-        self._columns = [(number, name) for number, group in enumerate(self._groups) for name in group.parameters]
-        self._places: dict[str, dict[str, list[tuple[int, int]]]] = {}
+        self._routes: dict[Names, list[Route]] = {}
         self._active = frozenset(active)
         self._known = {name for group in self._groups for name in group.parameters}
         # As a model of another circuit, this one takes its globals.
@@ -191,49 +190,10 @@ class Circuit:
 
     def _spread(self, settings: Settings) -> list[Settings]:
         """Settings of each group: the netlist's, then globals, then those of single leaves."""
-        shared: list[Settings] = [{} for _ in self._groups]
-        own: list[dict[int, Any]] = [{} for _ in self._columns]
-        for name, value in settings.items():
-            if is_nest(value):
-                self._collect(own, name, value)
-            elif name in self._known:
-                for group, given in zip(self._groups, shared, strict=True):
-                    if name in group.parameters:
-                        given[name] = plain(value)
-            else:
-                raise ValueError(f"no model of this circuit has a setting {name!r}; they have {sorted(self._known)}")
-        single: list[dict[str, dict[int, Any]]] = [{} for _ in self._groups]
-        for (group, name), places in zip(self._columns, own, strict=True):
-            if places:
-                single[group][name] = places
-        return [group.stacked(*given) for group, *given in zip(self._groups, shared, single, strict=True)]
-
-    def _collect(self, own: list[dict[int, Any]], path: str, values: Mapping[str, Any]) -> None:
-        """Sort the settings of one instance, nested as the netlist is, by column and number of the leaf."""
-        places = self._places.setdefault(path, {})
-        for name, value in values.items():
-            if type(value) is not float and is_nest(value):
-                self._collect(own, f"{path}.{name}", value)
-                continue
-            if name not in places:
-                places[name] = self._targets(path, name)
-            for column, number in places[name]:
-                own[column][number] = value
-
-    def _targets(self, path: str, setting: str) -> list[tuple[int, int]]:
-        """Column and number of a leaf, of all of an array, or of those in a circuit of the hierarchy that know it."""
-        leaves = {leaf: (g, n) for g, group in enumerate(self._groups) for n, leaf in enumerate(group.leaves)}
-        named = [leaf for leaf in leaves if path in (leaf, leaf.partition("<")[0])]
-        named = named or [leaf for leaf in leaves if leaf.startswith(f"{path}.")]
-        if not named:
-            raise ValueError(f"no instance {path!r} in this circuit; it has {sorted(leaves)}")
-        places = [leaves[leaf] for leaf in named]
-        column = {at: number for number, at in enumerate(self._columns)}
-        knowing = [(column[group, setting], number) for group, number in places if (group, setting) in column]
-        if not knowing:
-            has = sorted({name for group, _ in places for name in self._groups[group].parameters})
-            raise ValueError(f"{path!r} has no setting {setting!r}; it has {has}")
-        return knowing
+        names, values = unpack(settings)
+        if names not in self._routes:
+            self._routes[names] = make_routes(names, [(group.leaves, group.parameters) for group in self._groups])
+        return [group.stacked(route, values) for group, route in zip(self._groups, self._routes[names], strict=True)]
 
 
 def circuit(

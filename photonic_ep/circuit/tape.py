@@ -204,7 +204,8 @@ class Tape(torch.autograd.Function):
         # Copies of our own: nobody can change them before the backward pass.
         ctx.source, ctx.slots, ctx.plan, ctx.rows = source, slots, plan, layout.rows
         ctx.shapes = shape, [(block.shape, block.dtype) for block in blocks]
-        return _eliminate(plan, layout, source, slots).reshape(*shape, len(plan.ports), len(plan.ports))
+        result = _eliminate(plan, layout, source, slots)
+        return torch.from_numpy(result.reshape(*shape, *result.shape[1:]))
 
     @staticmethod
     @once_differentiable
@@ -232,10 +233,13 @@ def solve_tape(plan: Plan, layout: Layout, *blocks: Tensor) -> Tensor:
         return Tape.apply(plan, layout, *blocks)  # pyright: ignore[reportReturnType]
     source, shape = gather(blocks)
     slots = _slots(plan, source, 0) if source.shape[1] >= FEW else None
-    return _eliminate(plan, layout, source, slots).reshape(*shape, len(plan.ports), len(plan.ports))
+    result = _eliminate(plan, layout, source, slots)
+    return torch.from_numpy(result.reshape(*shape, *result.shape[1:]))
 
 
-def _eliminate(plan: Plan, layout: Layout, source: np.ndarray, slots: tuple[np.ndarray, np.ndarray] | None) -> Tensor:
+def _eliminate(
+    plan: Plan, layout: Layout, source: np.ndarray, slots: tuple[np.ndarray, np.ndarray] | None
+) -> np.ndarray:
     """Run the tape on rows (rows, batch), slot i starting as row layout.rows[i]; without `slots`, one by one."""
     _refuse_gain(layout, most_power(source, layout.members, layout.starts), source.itemsize)
     count = len(plan.ports)
@@ -250,7 +254,7 @@ def _eliminate(plan: Plan, layout: Layout, source: np.ndarray, slots: tuple[np.n
         _refuse_resonance(plan, smallest)
     if check != 0:
         raise NotFiniteError
-    return torch.from_numpy(result)
+    return result
 
 
 def _slots(plan: Plan, source: np.ndarray, kept: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,107 @@
+"""Settings of a call, from `circuit(wl=1.5, ring={"length": 12.0})` to the leaves that they are for.
+
+Where each value goes depends on the names alone, so it is worked out once for every set of names (a route).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Settings = dict[str, Any]
+Names = tuple[str | tuple[str, ...], ...]  # of each global; of each instance with those of its settings
+Picks = dict[int, int]  # number of a leaf -> number of its value
+NUMBERS = {float, int}
+Kinds = Sequence[tuple[list[str], Settings]]  # of each group, its leaves and the settings of its model with defaults
+READY = {float, int, Tensor, torch.nn.Parameter}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """Where a group's settings stand among the values of a call: those for all leaves, and those for single ones."""
+
+    shared: dict[str, int] = field(default_factory=dict)
+    own: dict[str, Picks] = field(default_factory=dict)
+
+
+def unpack(settings: Settings) -> tuple[Names, list[Any]]:
+    """Names and values of a call, apart."""
+    names: list[str | tuple[str, ...]] = []
+    values: list[Any] = []
+    for name, value in settings.items():
+        if type(value) is dict:
+            names.append((name, *value))
+            values += value.values()
+        else:
+            names.append(name)
+            values.append(value)
+    if set(map(type, values)) <= READY:
+        return tuple(names), values
+    if any(isinstance(value, Mapping) for value in values):
+        return unpack(_by_path(settings))
+    return tuple(names), [plain(value) for value in values]
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401
+    """Arrays, of NumPy or JAX, as tensors; numbers, words and tensors as they are."""
+    if isinstance(value, Tensor | float | int | str) or not (hasattr(value, "__array__") or isinstance(value, list)):
+        return value
+    array = np.asarray(value)
+    return torch.as_tensor(array) if array.ndim else array.item()
+
+
+def make_routes(names: Names, groups: Kinds) -> list[Route]:
+    """Find the leaves of every value; a global goes to every model that knows it, an instance's own goes last.
+
+    Raises ValueError naming an instance or a setting that does not exist.
+    """
+    routes = [Route() for _ in groups]
+    known = sorted({name for _, parameters in groups for name in parameters})
+    at = 0
+    for entry in names:
+        path, *own = (entry,) if isinstance(entry, str) else entry
+        if isinstance(entry, str):
+            if path not in known:
+                raise ValueError(f"no model of this circuit has a setting {path!r}; they have {known}")
+            for (_, parameters), route in zip(groups, routes, strict=True):
+                if path in parameters:
+                    route.shared[path] = at
+            at += 1
+        for setting in own:
+            for group, leaf in _targets(path, setting, groups):
+                routes[group].own.setdefault(setting, {})[leaf] = at
+            at += 1
+    ordered = [{name: dict(sorted(picks.items())) for name, picks in route.own.items()} for route in routes]
+    return [Route(shared=route.shared, own=own) for route, own in zip(routes, ordered, strict=True)]
+
+
+def _targets(path: str, setting: str, groups: Kinds) -> list[tuple[int, int]]:
+    """Group and number of a leaf, of all of an array, or of those in a circuit of the hierarchy that know it."""
+    leaves = {leaf: (g, n) for g, (members, _) in enumerate(groups) for n, leaf in enumerate(members)}
+    named = [leaves[path]] if path in leaves else [leaves[leaf] for leaf in leaves if leaf.partition("<")[0] == path]
+    named = named or [leaves[leaf] for leaf in leaves if leaf.startswith(f"{path}.")]
+    if not named:
+        raise ValueError(f"no instance {path!r} in this circuit; it has {sorted(leaves)}")
+    knowing = [(group, number) for group, number in named if setting in groups[group][1]]
+    if not knowing:
+        has = sorted({name for group, _ in named for name in groups[group][1]})
+        raise ValueError(f"{path!r} has no setting {setting!r}; it has {has}")
+    return knowing
+
+
+def _by_path(settings: Mapping[str, Any]) -> Settings:
+    """Settings nested as a hierarchy is, by path: {"ring": {"top": {"length": 3}}} -> {"ring.top": {"length": 3}}."""
+    flat: Settings = {}
+    for name, value in settings.items():
+        flat |= dict(_nested(name, value)) if isinstance(value, Mapping) else {name: value}
+    return flat
+
+
+def _nested(path: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Settings]]:
+    yield path, {name: value for name, value in values.items() if not isinstance(value, Mapping)}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _nested(f"{path}.{name}", value)
