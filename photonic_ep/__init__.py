@@ -1,7 +1,7 @@
 """Photonic hardware for Equilibrium Propagation: meshes of MZIs as weights, light as the nudge."""
 
 from photonic_ep import gradients, presets
-from photonic_ep.circuit import circuit, models
+from photonic_ep.circuit import circuit, models, tables
 from photonic_ep.mesh.decompose import MeshPhases, decompose
 from photonic_ep.mesh.imperfections import Imperfections
 from photonic_ep.mesh.topology import Topology, clements, reck
@@ -22,4 +22,5 @@ __all__ = [
     "models",
     "presets",
     "reck",
+    "tables",
 ]

@@ -31,7 +31,8 @@ class Group:
             name: [plain(leaf.get(name, self.parameters[name])) for leaf in leaves.values()] for name in given
         }
         self._constants = {name: _stack(values, torch.float64) for name, values in self._values.items()}
-        self.keys = list(model(**next(iter(leaves.values()))))
+        # A table says its entries itself: it need not hold the default wavelength.
+        self.keys: list[tuple[str, str]] = getattr(model, "keys", None) or list(model(**next(iter(leaves.values()))))
 
     def stacked(self, route: Route, values: list[Any]) -> Settings:
         """Every setting as one value for all leaves, or a tensor (leaves, *batch): the netlist's or the given one."""

@@ -13,6 +13,7 @@ from photonic_ep.circuit.layout import Layout, check_passive, gain_message, make
 from photonic_ep.circuit.netlist import FlatNetlist, Port, flatten
 from photonic_ep.circuit.plan import Entry, Plan, make_plan
 from photonic_ep.circuit.settings import Names, Route, make_routes, unpack
+from photonic_ep.circuit.tables import Table
 from photonic_ep.circuit.tape import GainError, NotFiniteError, solve_referee, solve_tape
 
 ALIASES = {
@@ -80,7 +81,8 @@ class Circuit:
         self.ports = self.plan.ports
         self._layouts: dict[tuple[Pattern, ...], Layout] = {}
         self._routes: dict[Names, list[Route]] = {}
-        self._active = frozenset(active)
+        # A table's gain was looked at over all its wavelengths when it was read.
+        self._active = frozenset(active) | {name for name, model in models.items() if isinstance(model, Table)}
         self._known = {name for group in self._groups for name in group.parameters}
         # As a model of another circuit, this one takes its globals.
         keyword = inspect.Parameter.KEYWORD_ONLY
