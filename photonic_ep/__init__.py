@@ -2,6 +2,7 @@
 
 from photonic_ep import gradients, presets
 from photonic_ep.circuit import circuit, models, tables
+from photonic_ep.detect import BalancedDetector, Laser
 from photonic_ep.mesh.decompose import MeshPhases, decompose
 from photonic_ep.mesh.imperfections import Imperfections
 from photonic_ep.mesh.topology import Topology, clements, reck
@@ -9,8 +10,10 @@ from photonic_ep.nudge import IntensityNudge, NudgeLight
 from photonic_ep.weight import MeshWeight
 
 __all__ = [
+    "BalancedDetector",
     "Imperfections",
     "IntensityNudge",
+    "Laser",
     "MeshPhases",
     "MeshWeight",
     "NudgeLight",

@@ -1,5 +1,7 @@
-"""Where light becomes a number: homodyne detection of a field, and balanced photodiodes with their noise."""
+"""The ends of a circuit: lasers at its inputs; homodyne and balanced photodiodes, with their noise, at its outputs."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -7,11 +9,67 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 ELEMENTARY_CHARGE = 1.602176634e-19  # C, exact (SI 2019)
+BOLTZMANN = 1.380649e-23  # J/K, exact (SI 2019)
 
 
 def homodyne(field: Complex[Tensor, "*shape"], lo_phase: Float[Tensor, "*phase"]) -> Float[Tensor, "*shape"]:
     """Re(E e^{-i psi}): the quadrature that beats with a local oscillator of phase `lo_phase` [rad]."""
     return torch.cos(lo_phase) * field.real + torch.sin(lo_phase) * field.imag
+
+
+@dataclass(frozen=True, kw_only=True)
+class Laser:
+    """A source of coherent light at one port: a field sqrt(P) e^{i phase} [sqrt W], matched (it reflects nothing).
+
+    Attributes:
+        power_mw: optical power [mW].
+        phase: of the field [rad].
+        rin_db_hz: relative intensity noise [dB/Hz]; None = a laser without. -135 dB/Hz a mode: a quantum-dot comb,
+            Sci. Rep. s41598-024-53609-9 (2024).
+
+    """
+
+    power_mw: float = 1.0
+    phase: float = 0.0
+    rin_db_hz: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.power_mw >= 0:
+            raise ValueError(f"a laser's power must be zero or more milliwatts, not {self.power_mw}")
+
+    def field(
+        self, samples: int = 1, *, bandwidth_hz: float = 1e9, generator: torch.Generator | None = None
+    ) -> Complex[Tensor, " samples"]:
+        """Independent samples of the field [sqrt W]; with a generator, P (1 + sqrt(RIN B) n) at a bandwidth B [Hz]."""
+        power = torch.full((samples,), 1e-3 * self.power_mw, dtype=torch.float64)
+        if generator is not None and self.rin_db_hz is not None:
+            spread = math.sqrt(10 ** (self.rin_db_hz / 10) * bandwidth_hz)
+            drawn = torch.randn(samples, generator=generator, dtype=torch.float64)
+            power = power * (1 + spread * drawn).clamp(min=0)
+        return torch.polar(torch.sqrt(power), torch.full_like(power, self.phase))
+
+
+def emerging(
+    s: Complex[Tensor, "*batch out in"], ports: tuple[str, ...], light: Mapping[str, Tensor]
+) -> dict[str, Complex[Tensor, "*shape"]]:
+    """Fields that leave every port of a circuit, S a, for the fields a that enter some of them.
+
+    Args:
+        s: S-parameters of `Circuit.dense`.
+        ports: their names, from the same call.
+        light: by port, the field that enters it, such as `Laser.field`; the shapes broadcast with the batch of s.
+
+    Raises:
+        ValueError: a port that the circuit does not have.
+
+    """
+    for name in light:
+        if name not in ports:
+            raise ValueError(f"the circuit has no port {name!r} to shine into; it has {list(ports)}")
+    parts = {
+        out: [s[..., n, ports.index(into)] * field for into, field in light.items()] for n, out in enumerate(ports)
+    }
+    return {out: torch.stack(torch.broadcast_tensors(*fields)).sum(0) for out, fields in parts.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +83,9 @@ class BalancedDetector:
         rin_db_hz: relative intensity noise of the light [dB/Hz]; -140: same source as the responsivity.
             None = a light source without intensity noise.
         shot: whether the light's shot noise counts.
+        load_ohm: resistance whose thermal noise adds [ohm]; None = a receiver without. 50: as the responsivity; a
+            transimpedance amplifier of 7.2 pA/sqrt(Hz) (Atef, TCAS-I 2013) is one of 320 ohm.
+        temperature_k: of that resistance [K].
 
     """
 
@@ -32,8 +93,14 @@ class BalancedDetector:
     bandwidth_hz: float = 1e9
     rin_db_hz: float | None = -140.0
     shot: bool = True
+    load_ohm: float | None = None
+    temperature_k: float = 300.0
 
     def __post_init__(self) -> None:
+        if not (self.load_ohm is None or self.load_ohm > 0) or not self.temperature_k >= 0:
+            raise ValueError(
+                f"a load must be positive, a temperature zero or more, not {self.load_ohm} ohm, {self.temperature_k} K"
+            )
         if not (self.responsivity > 0 and self.bandwidth_hz > 0):
             raise ValueError(
                 f"responsivity and bandwidth must be positive, not {self.responsivity}, {self.bandwidth_hz}"
@@ -42,12 +109,24 @@ class BalancedDetector:
     def noise(self, plus: Float[Tensor, "*shape"], minus: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Standard deviation [A] of the difference current under `plus` and `minus` watts on the two diodes.
 
-        variance = 2 e R (P+ + P-) B + RIN B R^2 (P+^2 + P-^2): the RIN of light on one diode is not common mode.
+        variance = 2 e R (P+ + P-) B + 4 k T B / load + RIN B R^2 (P+^2 + P-^2): the RIN of light on one diode is not
+        common mode.
         """
         r, b = self.responsivity, self.bandwidth_hz
         variance = torch.zeros_like(plus)
         if self.shot:
             variance = variance + 2 * ELEMENTARY_CHARGE * r * (plus + minus) * b
+        if self.load_ohm is not None:
+            variance = variance + 4 * BOLTZMANN * self.temperature_k * b / self.load_ohm
         if self.rin_db_hz is not None:
             variance = variance + 10 ** (self.rin_db_hz / 10) * b * r**2 * (plus.square() + minus.square())
         return torch.sqrt(variance)
+
+    def current(
+        self, plus: Float[Tensor, "*shape"], minus: Float[Tensor, "*shape"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, "*shape"]:
+        """Difference current R (P+ - P-) [A] under `plus` and `minus` watts; with a generator, and its noise."""
+        mean = self.responsivity * (plus - minus)
+        if generator is None:
+            return mean
+        return mean + self.noise(plus, minus) * torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
