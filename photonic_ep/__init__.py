@@ -1,7 +1,7 @@
 """Photonic hardware for Equilibrium Propagation: meshes of MZIs as weights, light as the nudge."""
 
 from photonic_ep import gradients, presets
-from photonic_ep.circuit import circuit, models, tables
+from photonic_ep.circuit import circuit, models, tables, time_domain
 from photonic_ep.detect import BalancedDetector, Laser
 from photonic_ep.mesh.decompose import MeshPhases, decompose
 from photonic_ep.mesh.imperfections import Imperfections
@@ -26,4 +26,5 @@ __all__ = [
     "presets",
     "reck",
     "tables",
+    "time_domain",
 ]

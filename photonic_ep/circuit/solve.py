@@ -83,11 +83,11 @@ class Circuit:
         self._routes: dict[Names, list[Route]] = {}
         # A table's gain was looked at over all its wavelengths when it was read.
         self._active = frozenset(active) | {name for name, model in models.items() if isinstance(model, Table)}
-        self._known = {name for group in self._groups for name in group.parameters}
+        self.setting_names = sorted({name for group in self._groups for name in group.parameters})
         # As a model of another circuit, this one takes its globals.
         keyword = inspect.Parameter.KEYWORD_ONLY
         self.__signature__ = inspect.Signature(
-            [inspect.Parameter(n, keyword, default=None) for n in sorted(self._known)]
+            [inspect.Parameter(n, keyword, default=None) for n in self.setting_names]
         )
         check_passive(self._groups, flat, self._active)
 
@@ -134,6 +134,21 @@ class Circuit:
             component = self._flat.instances[gain.leaf].component
             raise ValueError(gain_message(gain.leaf, component, gain.power)) from None
         return result, self.ports
+
+    def parts(self, **settings: Any) -> dict[str, dict[tuple[str, str], Tensor]]:  # noqa: ANN401
+        """S-parameters of every part of the circuit, by its path: shapes broadcast to the batch of the settings."""
+        result: dict[str, dict[tuple[str, str], Tensor]] = {}
+        for group, chosen in zip(self._groups, self._spread(settings), strict=True):
+            blocks, (pattern, lengths) = group.blocks(chosen)
+            for number, leaf in enumerate(group.leaves):
+                rows = [block[number if length > 1 else 0] for block, length in zip(blocks, lengths, strict=True)]
+                result[leaf] = {key: rows[at] for key, at in zip(group.keys, pattern, strict=True)}
+        return result
+
+    @property
+    def flat(self) -> FlatNetlist:
+        """The netlist made flat: parts by path, links, outer ports."""
+        return self._flat
 
     def _not_finite(self, stacked: list[Settings]) -> str:
         """Name the settings to blame."""

@@ -30,18 +30,24 @@ def tile_netlist(topology: Topology, settings: dict[str, dict[str, float]]) -> N
     return {"instances": instances, "connections": dict(wires), "ports": ports}
 
 
-def mesh_netlist(topology: Topology) -> Netlist:
-    """One mesh of `mzi` without output phases, instances named as U's; ports in_0.. and out_0.. ."""
+def mesh_netlist(topology: Topology, *, guide_um: float | None = None) -> Netlist:
+    """One mesh of `mzi` without output phases, instances named as U's; ports in_0.. and out_0.. .
+
+    With `guide_um`, a `straight` of that length [um] follows every output of every MZI: u_guide_{column}_{mode}.
+    """
     wires: list[tuple[str, str]] = []
-    inputs, outputs = _mesh(topology, "u", wires, phases=False)
-    instances = {f"u_mzi_{column}_{top}": "mzi" for column, top in topology.mzis}
+    inputs, outputs = _mesh(topology, "u", wires, phases=False, guides=guide_um is not None)
+    instances: dict[str, object] = {f"u_mzi_{column}_{top}": "mzi" for column, top in topology.mzis}
+    if guide_um is not None:
+        guide = {"component": "straight", "settings": {"length": guide_um}}
+        instances |= {f"u_guide_{c}_{mode}": guide for c, top in topology.mzis for mode in (top, top + 1)}
     ports = {f"in_{mode}": place for mode, place in enumerate(inputs)}
     ports |= {f"out_{mode}": place for mode, place in enumerate(outputs)}
     return {"instances": instances, "connections": dict(wires), "ports": ports}
 
 
 def _mesh(
-    topology: Topology, mesh: MeshName, wires: list[tuple[str, str]], *, phases: bool
+    topology: Topology, mesh: MeshName, wires: list[tuple[str, str]], *, phases: bool, guides: bool = False
 ) -> tuple[list[str], list[str]]:
     """Wire one mesh; returns where each mode enters and leaves it."""
     entries: list[str | None] = [None] * topology.modes
@@ -58,6 +64,8 @@ def _mesh(
         name = f"{mesh}_mzi_{column}_{top}"
         pass_through(top, f"{name},{TOP_IN}", f"{name},{TOP_OUT}")
         pass_through(top + 1, f"{name},{LOW_IN}", f"{name},{LOW_OUT}")
+        for mode in (top, top + 1) if guides else ():
+            pass_through(mode, f"{mesh}_guide_{column}_{mode},o1", f"{mesh}_guide_{column}_{mode},o2")
     for mode in range(topology.modes if phases else 0):
         pass_through(mode, f"{mesh}_alpha_{mode},o1", f"{mesh}_alpha_{mode},o2")
     return [str(place) for place in entries], [str(place) for place in reached]
