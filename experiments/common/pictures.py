@@ -170,3 +170,54 @@ def _draw_light(figure: Figure, axes: Axes, operator: MeshWeight, x: torch.Tenso
         _dot(axes, middle, mode, "0.85", size=110, marker="s")
     _frame(axes, operator, "Light in the same tile: intensity for one test image's pixels, entering left")
     figure.colorbar(ScalarMappable(scale, LIGHT), ax=axes, label="intensity [full scale]", pad=0.01)
+
+
+def spectrum(wl: np.ndarray, decibel: dict[str, np.ndarray], title: str) -> Figure:
+    """Power that leaves each port over wavelength; ports that stay dark are left out."""
+    figure = Figure(figsize=(7.2, 4), layout="constrained")
+    axes = figure.subplots()
+    lit = {port: values for port, values in decibel.items() if values.max() > -60}
+    for port, values in lit.items():
+        axes.plot(wl, values, label=port, linewidth=1.2)
+    axes.set(xlabel="wavelength [um]", ylabel="transmission [dB]", title=title, ylim=(max(-60, _lowest(lit)), 2))
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside right upper", title="out of", fontsize="small")
+    return figure
+
+
+def _lowest(values: dict[str, np.ndarray]) -> float:
+    return min((float(v.min()) for v in values.values()), default=-60.0) - 2
+
+
+def transients(
+    light: dict[str, torch.Tensor],
+    power: dict[str, dict[str, torch.Tensor]],
+    seen: dict[str, dict[str, torch.Tensor]],
+    levels: dict[str, float],
+    dt_ps: float,
+    title: str,
+) -> Figure:
+    """Power at every lit port over time, as it is and as a detector of finite bandwidth sees it."""
+    figure = Figure(figsize=(8.4, 3 + 2 * len(light)), layout="constrained")
+    figure.suptitle(title)
+    last = max(_settled(field) for own in seen.values() for field in own.values())
+    rows = list(np.atleast_1d(figure.subplots(len(light), sharex=True)))
+    for axes, (name, wave) in zip(rows, light.items(), strict=True):
+        t = dt_ps * np.arange(len(wave))[: last + 1]
+        axes.fill_between(t, wave.abs().square()[: last + 1], color="0.9", label="light in")
+        for n, port in enumerate(port for port, field in power[name].items() if float(field.max()) > 1e-4):
+            axes.plot(t, power[name][port][: last + 1], color=f"C{n}", linewidth=1, label=port)
+            axes.plot(t, seen[name][port][: last + 1], color=f"C{n}", linewidth=1, linestyle=":")
+            if name == "step":
+                axes.plot(t[-1], levels[port], marker="_", markersize=14, color=f"C{n}", markeredgewidth=2)
+        axes.set(ylabel=f"{name}: power", xlim=(0, t[-1]))
+        axes.grid(alpha=0.3)
+        axes.legend(loc="center right", fontsize="small")
+    rows[-1].set_xlabel("time [ps]; dotted: as the detector sees it; bars: |S|^2, where the step must settle")
+    return figure
+
+
+def _settled(signal: torch.Tensor) -> int:
+    """Step after which a signal moves no more than a thousandth, and a third more."""
+    moving = torch.nonzero((signal - signal[-1]).abs() > 1e-3).flatten()
+    return min(len(signal) - 1, int(1.3 * (int(moving[-1]) if len(moving) else 0)) + 1)

@@ -1,6 +1,7 @@
 """From a netlist and models to a circuit that is itself a model."""
 
 import inspect
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -150,6 +151,27 @@ class Circuit:
         """The netlist made flat: parts by path, links, outer ports."""
         return self._flat
 
+    def netlist(self, **settings: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Return the circuit as a flat netlist of sax, {instances, connections, ports}, with the settings of a call.
+
+        A part inside a hierarchy or an array gets a name that sax takes, ring.top -> ring__top. Raises ValueError as
+        a call does, and where a setting is a batch or no number.
+        """
+        given: dict[str, Settings] = {path: {} for path in self._flat.instances}
+        for group, chosen in zip(self._groups, self._spread(settings), strict=True):
+            for number, leaf in enumerate(group.leaves):
+                for name, value in chosen.items():
+                    given[leaf][name] = _single(value, number, f"{leaf}.{name}")
+        names = {path: re.sub(r"\W", "__", path.replace(">", "")) for path in given}
+        return {
+            "instances": {
+                names[path]: {"component": leaf.component, "settings": given[path]}
+                for path, leaf in self._flat.instances.items()
+            },
+            "connections": {f"{names[a[0]]},{a[1]}": f"{names[b[0]]},{b[1]}" for a, b in self._flat.links},
+            "ports": {name: f"{names[leaf]},{port}" for name, (leaf, port) in self._flat.ports.items()},
+        }
+
     def _not_finite(self, stacked: list[Settings]) -> str:
         """Name the settings to blame."""
         wrong = []
@@ -232,3 +254,13 @@ def circuit(
     """
     whole = Circuit(flatten(netlist, models), models, active)
     return whole, whole.info()
+
+
+def _single(value: Any, number: int, place: str) -> Any:  # noqa: ANN401
+    """One leaf's value of a stacked setting, as a plain number or word."""
+    if not isinstance(value, Tensor):
+        return value
+    own = value[number if len(value) > 1 else 0]
+    if own.numel() != 1:
+        raise ValueError(f"{place} is a batch of {tuple(own.shape)}; a netlist holds one number a setting")
+    return float(own)

@@ -1,36 +1,70 @@
 """The same netlist and parts, solved by sax (extra `crosscheck`)."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 import sax
-from jaxtyping import Complex
+from jaxtyping import Complex, Float
 
-from photonic_ep.circuit import models
-from photonic_ep.mesh.netlist import Netlist
+from photonic_ep.circuit.groups import Model, defaults
+from photonic_ep.circuit.solve import ALIASES, circuit
 
-PARTS = {"mzi": models.mzi, "phase_shifter": models.phase_shifter}
+# Parts that sax has under the same name, with the same settings and formula; of others it gets our numbers.
+SAME = {"attenuator", "bend", "coupler", "coupler_ideal", "crossing_ideal", "grating_coupler", "phase_shifter"}
+SAME |= {"splitter_ideal", "straight", "terminator"}
 
 
-def solve(netlist: Netlist) -> Callable[[str, str], complex]:
-    """S(in, out) of a netlist of `mzi` and `phase_shifter`, composed by sax in double precision."""
+def solve(
+    netlist: Any,  # noqa: ANN401
+    models: Mapping[str, Model],
+    *,
+    wl: Float[np.ndarray, " n"] | float = 1.55,
+    **settings: Any,  # noqa: ANN401
+) -> tuple[Complex[np.ndarray, "n out in"], tuple[str, ...]]:
+    """S-parameters (wavelengths, out, in) of a circuit and its ports, composed by sax in double precision.
+
+    Parts are sax's own models where it has the same (see SAME), our numbers otherwise.
+
+    Args:
+        netlist: as `circuit` takes it.
+        models: the same.
+        wl: wavelengths [um].
+        settings: as for calling a circuit.
+
+    """
     jax.config.update("jax_enable_x64", True)
-    instances = netlist["instances"]
-    # Every instance is a part of its own, its settings bound: sax composes numbers that torch computed.
-    parts: Any = {name: _bound(PARTS[body["component"]], body["settings"]) for name, body in instances.items()}
-    circuit, _ = sax.circuit({**netlist, "instances": {name: name for name in instances}}, parts)
-    table = sax.sdict(circuit())
-    return lambda into, out: complex(np.asarray(table[into, out]))
+    whole, _ = circuit(netlist, models)
+    flat = whole.netlist(**settings)
+    wavelengths = np.atleast_1d(np.asarray(wl, dtype=float))
+    # Every instance is a part of its own, its settings bound.
+    parts: Any = {
+        name: _part(models[body["component"]], body["settings"], wavelengths)
+        for name, body in flat["instances"].items()
+    }
+    composed, _ = sax.circuit({**flat, "instances": {name: name for name in parts}}, parts)
+    s = np.zeros((len(wavelengths), len(whole.ports), len(whole.ports)), dtype=complex)
+    for (into, out), value in sax.sdict(composed()).items():
+        s[:, whole.ports.index(out), whole.ports.index(into)] = np.asarray(value)
+    return s, whole.ports
 
 
-def _bound(model: Callable[..., models.SDict], settings: dict[str, float]) -> Callable[[], dict]:
-    return lambda: {key: np.asarray(value) for key, value in model(**settings).items()}
+def _part(model: Model, settings: dict[str, Any], wavelengths: np.ndarray) -> Callable[[], Any]:
+    """sax's own part with these settings, its ports named as ours, or a part of our numbers."""
+    known = defaults(model)
+    own = settings | ({"wl": wavelengths} if "wl" in known else {})
+    name = getattr(model, "__name__", "")
+    if name in SAME:
+        theirs = getattr(sax.models, name)
+        extra = {key: value for key, value in own.items() if key not in inspect.signature(theirs).parameters}
+        if all(value == known[key] for key, value in extra.items()):
+            return lambda: _renamed(theirs(**{key: value for key, value in own.items() if key not in extra}))
+    return lambda: {key: np.asarray(value) for key, value in model(**own).items()}
 
 
-def transfer(netlist: Netlist, modes: int, *, backwards: bool = False) -> Complex[np.ndarray, "k k"]:
-    """Matrix from the inputs to the outputs of a tile; with `backwards`, from its outputs to its inputs."""
-    s = solve(netlist)
-    first, last = ("out", "in") if backwards else ("in", "out")
-    return np.array([[s(f"{first}_{i}", f"{last}_{o}") for i in range(modes)] for o in range(modes)])
+def _renamed(s: Any) -> Any:  # noqa: ANN401
+    table = sax.sdict(s)
+    names = ALIASES.get(len({port for key in table for port in key}), {})
+    return {(names.get(a, a), names.get(b, b)): value for (a, b), value in table.items()}
