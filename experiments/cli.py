@@ -1,22 +1,46 @@
 """The console script: `photonic-ep NAME ...` is `python experiments/NAME.py ...`."""
 
 from collections.abc import Sequence
+from importlib import import_module
 
 import tyro
 
-from experiments import train
+from experiments import circuit, pulse, seeds, train
 from experiments.common.options import TrainOptions
 from experiments.common.shell import guarded
+
+yields = import_module("experiments.yield")  # (a keyword: no import statement can name it)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Dispatch to an experiment by its name."""
-    return tyro.extras.subcommand_cli_from_dict({"train": _train}, prog="photonic-ep", args=argv)
+    commands = {"train": _train, "seeds": _seeds, "circuit": _circuit, "pulse": _pulse, "yield": _yield}
+    return tyro.extras.subcommand_cli_from_dict(commands, prog="photonic-ep", args=argv)
 
 
 def _train(options: tyro.conf.OmitArgPrefixes[TrainOptions]) -> int:
     """Train an Equilibrium Propagation network on ideal weights or on a simulated photonic chip."""
     return guarded(train.main, options)
+
+
+def _seeds(options: tyro.conf.OmitArgPrefixes[seeds.SeedsOptions]) -> int:
+    """Train with several seeds on both backends and compare."""
+    return guarded(seeds.main, options)
+
+
+def _circuit(options: tyro.conf.OmitArgPrefixes[circuit.CircuitOptions]) -> int:
+    """Simulate a netlist file and plot its transmission."""
+    return guarded(circuit.main, options)
+
+
+def _pulse(options: tyro.conf.OmitArgPrefixes[pulse.PulseOptions]) -> int:
+    """Send a step and a pulse through a circuit and watch them come out."""
+    return guarded(pulse.main, options)
+
+
+def _yield(options: tyro.conf.OmitArgPrefixes[yields.YieldOptions]) -> int:  # pyright: ignore[reportInvalidTypeForm]
+    """Draw fabrication errors, look at the distribution of a figure of merit and at what it depends on."""
+    return guarded(yields.main, options)
 
 
 def console() -> None:

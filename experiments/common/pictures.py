@@ -1,5 +1,6 @@
 """Pictures of a run: how it learned, what its heaters hold, and where the light goes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -9,12 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch, Patch
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from ep_core.checkpoint import write_atomic
 from experiments.common.build import Job
 from experiments.common.rundir import RunDirectory
+from experiments.common.spread import Knob
 from photonic_ep import MeshWeight
 
 PHASE = mpl.colormaps["twilight"]
@@ -221,3 +223,35 @@ def _settled(signal: torch.Tensor) -> int:
     """Step after which a signal moves no more than a thousandth, and a third more."""
     moving = torch.nonzero((signal - signal[-1]).abs() > 1e-3).flatten()
     return min(len(signal) - 1, int(1.3 * (int(moving[-1]) if len(moving) else 0)) + 1)
+
+
+def yield_picture(
+    merit: torch.Tensor, limit: float, knobs: Sequence[Knob], slopes: torch.Tensor, title: str, most: int = 14
+) -> Figure:
+    """Distribution of a figure of merit with its limits, and the knobs that move it most."""
+    figure = Figure(figsize=(10, 4.4), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[3, 2])
+    left.hist(merit, bins=40, color="0.7")
+    good = float((merit.abs() <= limit).double().mean())
+    for n, edge in enumerate((limit, -limit) if float(merit.min()) < 0 else (limit,)):
+        left.axvline(
+            edge, color="C3", linestyle="--", label=f"limit {limit:g}: {100 * good:.1f} % good" if not n else None
+        )
+    left.axvline(float(merit.median()), color="0.2", linewidth=1, label=f"median {float(merit.median()):.3g}")
+    left.set(xlabel=title, ylabel=f"circuits of {len(merit)}")
+    left.legend(fontsize="small")
+    colours = {"splitting": "C0", "width": "C1", "heater": "C2"}
+    order = slopes.abs().argsort(descending=True)[:most].tolist()
+    right.barh([knobs[i].label for i in order], [abs(float(slopes[i])) for i in order],
+               color=[colours[knobs[i].kind] for i in order])  # fmt: skip
+    right.invert_yaxis()
+    right.tick_params(axis="y", labelsize="small")
+    share = {kind: sum(float(v) ** 2 for v, k in zip(slopes, knobs, strict=True) if k.kind == kind) for kind in colours}
+    whole = sum(share.values()) or 1.0
+    names = [f"{kind}: {100 * value / whole:.0f} % of the variance" for kind, value in share.items() if value]
+    right.xaxis.set_major_locator(MaxNLocator(5))
+    right.set(xlabel="change by one standard deviation", title=f"first order, {len(order)} of {len(knobs)} knobs")
+    right.legend(
+        handles=[Patch(color=colours[n.partition(":")[0]], label=n) for n in names], fontsize="small", loc="lower right"
+    )
+    return figure

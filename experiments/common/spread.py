@@ -1,0 +1,136 @@
+"""What fabrication changes in a circuit: independent knobs, each one standard deviation wide, and what they do to S."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from photonic_ep.circuit import Circuit
+from photonic_ep.circuit.groups import defaults
+
+Kind = Literal["splitting", "width", "heater"]
+SETTINGS: dict[str, Kind] = {
+    "delta": "splitting",
+    "delta_in": "splitting",
+    "delta_out": "splitting",
+    "neff": "width",
+    "theta": "heater",
+    "phi": "heater",
+    "phase": "heater",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Standard deviations of what a foundry does; all defaults are assumed, no readable source has them.
+
+    Attributes:
+        splitting_rad: of each coupler's angle [rad]; .02 is 2 % of the power at 50:50.
+        width_nm: of each waveguide's width [nm], independent.
+        die_nm: of the width of all waveguides of a die together [nm].
+        index_per_nm: change of the effective index with the width [1/nm].
+        heater_rad: of each heater's phase [rad].
+
+    """
+
+    splitting_rad: float = 0.02
+    width_nm: float = 1.0
+    die_nm: float = 3.0
+    index_per_nm: float = 1.5e-3
+    heater_rad: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name in ("splitting_rad", "width_nm", "die_nm", "heater_rad"):
+            value = getattr(self, name)
+            if not (value >= 0 and math.isfinite(value)):
+                raise ValueError(f"the spread {name} must be zero or more, not {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knob:
+    """One independent deviation: how far one standard deviation moves which settings."""
+
+    kind: Kind
+    label: str
+    targets: list[tuple[str, str]]  # path of a part, setting
+    sigma: float
+
+
+def knobs(whole: Circuit, models: dict[str, Any], spread: Spread) -> list[Knob]:
+    """List the knobs of a circuit. ValueError where nothing in it varies."""
+    sigma = {
+        "splitting": spread.splitting_rad,
+        "width": spread.width_nm * spread.index_per_nm,
+        "heater": spread.heater_rad,
+    }
+    places = [
+        (path, setting)
+        for path, leaf in whole.flat.instances.items()
+        for setting in defaults(models[leaf.component])
+        if setting in SETTINGS
+    ]
+    found = [
+        Knob(kind=SETTINGS[name], label=f"{path}.{name}", targets=[(path, name)], sigma=sigma[SETTINGS[name]])
+        for path, name in places
+    ]
+    widths = [place for place in places if SETTINGS[place[1]] == "width"]
+    if widths:
+        found.append(Knob(kind="width", label="die", targets=widths, sigma=spread.die_nm * spread.index_per_nm))
+    found = [knob for knob in found if knob.sigma]
+    if not found:
+        raise ValueError("nothing in this circuit varies: no coupler angle, index or heater with a spread above zero")
+    return found
+
+
+class Varied:
+    """A circuit at one wavelength as a function of its knobs, in standard deviations."""
+
+    def __init__(self, whole: Circuit, models: dict[str, Any], every: Sequence[Knob], wl: float) -> None:
+        self.whole, self.knobs, self.wl = whole, every, wl
+        self._base = {
+            (path, setting): float(leaf.settings.get(setting, defaults(models[leaf.component])[setting]))
+            for path, leaf in whole.flat.instances.items()
+            for knob in every
+            for target, setting in knob.targets
+            if target == path
+        }
+
+    def s(self, z: Tensor) -> Tensor:
+        """S (*batch, out, in) where the knobs, last axis of z, are turned."""
+        moved: dict[tuple[str, str], Any] = dict(self._base)
+        for knob, turn in zip(self.knobs, z.unbind(-1), strict=True):
+            for target in knob.targets:
+                moved[target] = moved[target] + knob.sigma * turn
+        settings: dict[str, Any] = {"wl": self.wl} if "wl" in self.whole.setting_names else {}
+        for (path, setting), value in moved.items():
+            settings.setdefault(path, {})[setting] = value
+        return self.whole.dense(**settings)[0]
+
+    def jacobian(self) -> Tensor:
+        """Derivative of S by every knob at zero, (knobs, out, in): reverse mode, an entry of S at a time."""
+        z = torch.zeros(len(self.knobs), dtype=torch.float64, requires_grad=True)
+        s = self.s(z)
+        slopes = torch.zeros(len(self.knobs), *s.shape, dtype=s.dtype)
+        for out, into in torch.nonzero(s.detach().abs() > 0).tolist():
+            real, imag = (
+                torch.autograd.grad(part, z, retain_graph=True)[0] for part in (s[out, into].real, s[out, into].imag)
+            )
+            slopes[:, out, into] = torch.complex(real, imag)
+        return slopes
+
+
+def error(s: Tensor, nominal: Tensor) -> Tensor:
+    """Relative distance of S to the nominal one, up to a common phase: min_a ||e^{ia} S - S0|| / ||S0||."""
+    overlap = (nominal.conj() * s).sum((-1, -2)).abs()
+    square = s.abs().square().sum((-1, -2)) + nominal.abs().square().sum() - 2 * overlap
+    return torch.sqrt(square.clamp(min=0) / nominal.abs().square().sum())
+
+
+def error_slopes(slopes: Tensor, nominal: Tensor) -> Tensor:
+    """First-order error of each knob alone, one standard deviation off: its dS without a turn of the common phase."""
+    norm = nominal.abs().square().sum()
+    turn = (nominal.conj() * slopes).sum((-1, -2)).imag / norm
+    return torch.sqrt((slopes - 1j * turn[:, None, None] * nominal).abs().square().sum((-1, -2)) / norm)
