@@ -255,3 +255,18 @@ def yield_picture(
         handles=[Patch(color=colours[n.partition(":")[0]], label=n) for n in names], fontsize="small", loc="lower right"
     )
     return figure
+
+
+def beside_sax(wl: np.ndarray, curves: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]]) -> Figure:
+    """Power out of every lit port of some circuits: lines by our solver, dots by sax."""
+    rows = -(-len(curves) // 2)
+    figure = Figure(figsize=(10, 3 * rows + 0.4), layout="constrained")
+    for axes, (name, ports) in zip(figure.subplots(rows, 2, squeeze=False).flat, curves.items(), strict=False):
+        for n, (port, (ours, theirs)) in enumerate((p, c) for p, c in ports.items() if c[0].max() > 1e-6):
+            axes.plot(wl, ours, color=f"C{n}", linewidth=1, label=port)
+            axes.plot(wl[::20], theirs[::20], ".", color=f"C{n}", markersize=5)
+        axes.set(title=name, xlabel="wavelength [um]", ylabel="power", ylim=(-0.03, 1.03))
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
+    figure.suptitle("lines: photonic-ep, dots: sax")
+    return figure

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import torch
@@ -42,12 +42,6 @@ class Spread:
     index_per_nm: float = 1.5e-3
     heater_rad: float = 0.05
 
-    def __post_init__(self) -> None:
-        for name in ("splitting_rad", "width_nm", "die_nm", "heater_rad"):
-            value = getattr(self, name)
-            if not (value >= 0 and math.isfinite(value)):
-                raise ValueError(f"the spread {name} must be zero or more, not {value}")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Knob:
@@ -60,7 +54,10 @@ class Knob:
 
 
 def knobs(whole: Circuit, models: dict[str, Any], spread: Spread) -> list[Knob]:
-    """List the knobs of a circuit. ValueError where nothing in it varies."""
+    """List the knobs of a circuit. ValueError where nothing in it varies, or a spread is below zero or NaN."""
+    for name, value in asdict(spread).items():
+        if not (value >= 0 and math.isfinite(value)):
+            raise ValueError(f"the spread {name} must be zero or more, not {value}")
     sigma = {
         "splitting": spread.splitting_rad,
         "width": spread.width_nm * spread.index_per_nm,

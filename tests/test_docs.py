@@ -1,0 +1,48 @@
+"""Documents run: both columns of docs/circuits.md give the same numbers, and its commands and pictures are real."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from experiments.common.shell import run
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "docs" / "circuits.md").read_text()
+PREAMBLE, *COLUMNS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+ROWS = list(zip(COLUMNS[::2], COLUMNS[1::2], strict=True))
+jax.config.update("jax_enable_x64", True)
+
+
+def test_four_circuits_stand_side_by_side():
+    assert len(ROWS) == 4
+
+
+@pytest.mark.parametrize(("theirs", "ours"), ROWS, ids=["mzi", "all-pass", "add-drop", "lattice"])
+def test_both_columns_give_the_same_numbers(theirs, ours, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    results = []
+    for code in (theirs, ours):
+        scope = {}
+        exec(PREAMBLE + code, scope)
+        results.append(scope["s"])
+    for key, value in results[0].items():
+        got = results[1][key].numpy() if key in results[1] else 0.0
+        np.testing.assert_allclose(got, np.broadcast_to(np.asarray(value), (500,)), atol=1e-10)
+    assert max(float(abs(v).max()) for v in results[1].values()) > 0.5
+
+
+@pytest.mark.parametrize("line", re.findall(r"^python experiments/(.*?)(?:#.*)?$", TEXT, re.M))
+def test_commands_have_real_options(line):
+    name, *words = line.split()
+    module = import_module(f"experiments.{name.removesuffix('.py')}")
+    (options,) = [v for k, v in vars(module).items() if k.endswith("Options") and v.__module__ == module.__name__]
+    assert run(lambda chosen: int(chosen is None), options, words) == 0
+
+
+def test_pictures_are_there():
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", TEXT):
+        assert (ROOT / "docs" / picture).is_file()
