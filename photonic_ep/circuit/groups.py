@@ -30,7 +30,7 @@ class Group:
         self._values = {
             name: [plain(leaf.get(name, self.parameters[name])) for leaf in leaves.values()] for name in given
         }
-        self._constants = {name: _stack(values, torch.float64) for name, values in self._values.items()}
+        self._constants = {name: _stack(name, values, torch.float64) for name, values in self._values.items()}
         # A table says its entries itself: it need not hold the default wavelength.
         self.keys: list[tuple[str, str]] = getattr(model, "keys", None) or list(model(**next(iter(leaves.values()))))
 
@@ -45,7 +45,7 @@ class Group:
         for name, value in shared.items():
             full[name] = value[None] if isinstance(value, Tensor) else value
         for name, several in chosen.items():
-            full[name] = _stack(several, dtype)
+            full[name] = _stack(name, several, dtype)
         dims = max((v.dim() for v in full.values() if isinstance(v, Tensor)), default=1)
         return {n: _lined(v, dims) if isinstance(v, Tensor) else v for n, v in full.items()}
 
@@ -83,7 +83,7 @@ def _precision(*groups: Iterable[Any]) -> torch.dtype:
     return result or torch.float64
 
 
-def _stack(values: list[Any], dtype: torch.dtype) -> Any:  # noqa: ANN401
+def _stack(name: str, values: list[Any], dtype: torch.dtype) -> Any:  # noqa: ANN401
     """Stack one setting over the leaves, (leaves, *batch); a value that all share stays as it is."""
     first = values[0]
     if set(map(type, values)) <= NUMBERS:
@@ -93,8 +93,10 @@ def _stack(values: list[Any], dtype: torch.dtype) -> Any:  # noqa: ANN401
         return numbers if dtype == torch.float64 else numbers.to(dtype)
     if isinstance(first, Tensor) and all(value is first for value in values):
         return first[None]
-    if not any(isinstance(value, Tensor) for value in values):  # words and the like
-        return first
+    if not all(isinstance(value, Tensor | float | int) for value in values):
+        if not any(isinstance(value, Tensor) for value in values) and all(value == first for value in values):
+            return first  # a word that all share
+        raise ValueError(f"{name}: values that are no numbers must be the same for all parts of a model: {values}")
     tensors = [v if isinstance(v, Tensor) else torch.tensor(v, dtype=dtype) for v in values]
     if any(tensor.shape != tensors[0].shape for tensor in tensors):
         tensors = torch.broadcast_tensors(*tensors)

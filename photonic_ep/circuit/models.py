@@ -2,23 +2,34 @@
 
 Keys are (in, out) as in sax; lengths and wavelengths in um; a positive phase is a delay e^{+i 2 pi n L / wl}.
 Ports of a 2 x 2: o1 bottom-left, o2 top-left, o3 top-right, o4 bottom-right. Every setting may be a number or a
-tensor; they broadcast. Argument names and defaults are sax's where sax has the part. Arithmetic on plain numbers
-stays plain: it is far cheaper than on tensors, and most settings of most parts are numbers.
+tensor; they broadcast. Argument names and defaults are sax's where sax has the part.
 """
 
 import math
-from collections.abc import Iterable
-from functools import lru_cache
 
-import numpy as np
-import torch
 from torch import Tensor
 
-Setting = float | int | np.ndarray | Tensor
-Number = float | Tensor
+from photonic_ep.circuit.arithmetic import (
+    Number,
+    Setting,
+    affine,
+    asin,
+    cos,
+    exp,
+    imaginary,
+    keep,
+    read,
+    real,
+    scaled,
+    share,
+    sin,
+    spread,
+    sqrt,
+    wave,
+)
+
 SDict = dict[tuple[str, str], Tensor]
 SPEED_OF_LIGHT = 2.99792458e14  # um/s, exact (SI 2019)
-FEW = 300  # up to so many numbers torch's polar, one operation, beats its cos and sin
 PS_PER_NM_KM = 1e-18  # in s/um^2
 
 
@@ -51,12 +62,12 @@ def straight(
         dispersion: D at wl0 [ps/(nm km)].
 
     """
-    wl, wl0, neff, ng, length, loss, dispersion = _read(wl, wl0, neff, ng, length, loss_dB_cm, dispersion)
+    wl, wl0, neff, ng, length, loss, dispersion = read(wl, wl0, neff, ng, length, loss_dB_cm, dispersion)
     d = wl - wl0
     index = neff - d * ((ng - neff) / wl0)
     if isinstance(dispersion, Tensor) or dispersion:
         index = index - d**2 * (SPEED_OF_LIGHT * PS_PER_NM_KM * dispersion / (2 * wl0))
-    return reciprocal({("o1", "o2"): _wave(2 * math.pi * length * (index / wl), _scaled(loss, 1e-4 * length))})
+    return reciprocal({("o1", "o2"): wave(2 * math.pi * length * (index / wl), scaled(loss, 1e-4 * length))})
 
 
 def phase_shifter(
@@ -79,9 +90,9 @@ def phase_shifter(
         phase: of the heater, where it is given as such [rad].
 
     """
-    wl, neff, voltage, length, loss, phase = _read(wl, neff, voltage, length, loss, phase)
+    wl, neff, voltage, length, loss, phase = read(wl, neff, voltage, length, loss, phase)
     total = 2 * math.pi * neff * length / wl + (math.pi * voltage + phase)
-    return reciprocal({("o1", "o2"): _wave(total, _scaled(loss, length))})
+    return reciprocal({("o1", "o2"): wave(total, scaled(loss, length))})
 
 
 def bend(
@@ -120,20 +131,20 @@ def thermo_optic_phase_shifter(
         p_pi_mw: power for a phase of pi [mW].
 
     """
-    wl, neff, length, loss, power, p_pi = _read(wl, neff, length, loss_dB, power_mw, p_pi_mw)
-    return reciprocal({("o1", "o2"): _wave(2 * math.pi * neff * length / wl + math.pi * (power / p_pi), loss)})
+    wl, neff, length, loss, power, p_pi = read(wl, neff, length, loss_dB, power_mw, p_pi_mw)
+    return reciprocal({("o1", "o2"): wave(2 * math.pi * neff * length / wl + math.pi * (power / p_pi), loss)})
 
 
 def attenuator(*, wl: Setting = 1.55, loss: Setting = 0.0) -> SDict:
     """A loss [dB] without phase: S_12 = 10^(-loss/20)."""
-    wl, loss = _read(wl, loss)
-    return reciprocal({("o1", "o2"): _spread(_real(_keep(loss)), wl)})
+    wl, loss = read(wl, loss)
+    return reciprocal({("o1", "o2"): spread(real(keep(loss)), wl)})
 
 
 def modulator(*, wl: Setting = 1.55, drive: Setting = 1.0, loss_dB: Setting = 0.0) -> SDict:
     """A push-pull Mach-Zehnder modulator at its null: S_12 = 10^(-loss/20) sin(pi/2 drive), drive in units of V_pi."""
-    wl, drive, loss = _read(wl, drive, loss_dB)
-    return reciprocal({("o1", "o2"): _spread(_real(_sin(math.pi / 2 * drive) * _keep(loss)), wl)})
+    wl, drive, loss = read(wl, drive, loss_dB)
+    return reciprocal({("o1", "o2"): spread(real(sin(math.pi / 2 * drive) * keep(loss)), wl)})
 
 
 def reflector(*, wl: Setting = 1.55, reflection: Setting = 0.5, loss_dB: Setting = 0.0) -> SDict:
@@ -147,22 +158,22 @@ def reflector(*, wl: Setting = 1.55, reflection: Setting = 0.5, loss_dB: Setting
         loss_dB: of both waves [dB].
 
     """
-    wl, reflection, loss = _read(wl, _share("reflection", reflection), loss_dB)
-    back = _spread(_real(_keep(loss) * _sqrt(reflection)), wl)
-    through = _spread(_imaginary(_keep(loss) * _sqrt(1 - reflection)), wl)
+    wl, reflection, loss = read(wl, share("reflection", reflection), loss_dB)
+    back = spread(real(keep(loss) * sqrt(reflection)), wl)
+    through = spread(imaginary(keep(loss) * sqrt(1 - reflection)), wl)
     return reciprocal({("o1", "o1"): back, ("o1", "o2"): through, ("o2", "o2"): back})
 
 
 def terminator(*, wl: Setting = 1.55, reflection: Setting = 0.0) -> SDict:
     """An end: S_11 = sqrt(R), R the share of the power that returns, 0..1 (ValueError outside)."""
-    wl, reflection = _read(wl, _share("reflection", reflection))
-    return {("o1", "o1"): _spread(_real(_sqrt(reflection)), wl)}
+    wl, reflection = read(wl, share("reflection", reflection))
+    return {("o1", "o1"): spread(real(sqrt(reflection)), wl)}
 
 
 def crossing_ideal(*, wl: Setting = 1.55) -> SDict:
     """Two waveguides that cross without touching: o1 -> o3, o2 -> o4."""
-    (wl,) = _read(wl)
-    one = _spread(_real(1.0), wl)
+    (wl,) = read(wl)
+    one = spread(real(1.0), wl)
     return reciprocal({("o1", "o3"): one, ("o2", "o4"): one})
 
 
@@ -174,9 +185,9 @@ def splitter_ideal(*, wl: Setting = 1.55, coupling: Setting = 0.5) -> SDict:
         coupling: share of the power in o2, 0..1 (ValueError outside).
 
     """
-    wl, coupling = _read(wl, _share("coupling", coupling))
-    upper, lower = _real(_sqrt(1 - coupling)), _real(_sqrt(coupling))
-    return reciprocal({("o1", "o3"): _spread(upper, wl), ("o1", "o2"): _spread(lower, wl)})
+    wl, coupling = read(wl, share("coupling", coupling))
+    upper, lower = real(sqrt(1 - coupling)), real(sqrt(coupling))
+    return reciprocal({("o1", "o3"): spread(upper, wl), ("o1", "o2"): spread(lower, wl)})
 
 
 def coupler_ideal(*, wl: Setting = 1.55, coupling: Setting = 0.5, delta: Setting = 0.0) -> SDict:
@@ -188,12 +199,12 @@ def coupler_ideal(*, wl: Setting = 1.55, coupling: Setting = 0.5, delta: Setting
         delta: fabrication error of the angle [rad].
 
     """
-    wl, delta = _read(wl, delta)
+    wl, delta = read(wl, delta)
     stays, crosses = _split(coupling)
     if not isinstance(delta, Tensor) and not delta:
         return _coupled(stays, crosses, wl)
-    angle = _asin(crosses) + delta
-    return _coupled(_cos(angle), _sin(angle), wl)
+    angle = asin(crosses) + delta
+    return _coupled(cos(angle), sin(angle), wl)
 
 
 def coupler(
@@ -227,11 +238,11 @@ def coupler(
         delta: fabrication error of the angle [rad].
 
     """
-    wl, wl0, length, k0, dk1, dk2 = _read(wl, wl0, length, coupling0, dk1, dk2)
-    dn, dn1, dn2, delta = _read(dn, dn1, dn2, delta)
+    wl, wl0, length, k0, dk1, dk2 = read(wl, wl0, length, coupling0, dk1, dk2)
+    dn, dn1, dn2, delta = read(dn, dn1, dn2, delta)
     d = wl - wl0
     angle = k0 + dk1 * d + dk2 * d**2 / 2 + math.pi * (dn + dn1 * d + dn2 * d**2 / 2) * length / wl + delta
-    return _coupled(_cos(angle), -_sin(angle), wl)
+    return _coupled(cos(angle), -sin(angle), wl)
 
 
 def grating_coupler(
@@ -254,13 +265,13 @@ def grating_coupler(
         bandwidth: full width of the power at half its maximum [um].
 
     """
-    wl, wl0, loss, reflection, reflection_fiber, bandwidth = _read(
+    wl, wl0, loss, reflection, reflection_fiber, bandwidth = read(
         wl, wl0, loss, reflection, reflection_fiber, bandwidth
     )
     sigma = bandwidth / (2 * math.sqrt(2 * math.log(2)))
-    through = _real(_keep(loss) * _exp(-((wl - wl0) ** 2) / (4 * sigma**2)))
-    back, fibre = _spread(_real(reflection), wl), _spread(_real(reflection_fiber), wl)
-    return reciprocal({("o1", "o1"): back, ("o1", "o2"): _spread(through, wl), ("o2", "o2"): fibre})
+    through = real(keep(loss) * exp(-((wl - wl0) ** 2) / (4 * sigma**2)))
+    back, fibre = spread(real(reflection), wl), spread(real(reflection_fiber), wl)
+    return reciprocal({("o1", "o1"): back, ("o1", "o2"): spread(through, wl), ("o2", "o2"): fibre})
 
 
 def mmi1x2(*, wl: Setting = 1.55, wl0: Setting = 1.55, fwhm: Setting = 0.2, loss_dB: Setting = 0.3) -> SDict:
@@ -273,7 +284,7 @@ def mmi1x2(*, wl: Setting = 1.55, wl0: Setting = 1.55, fwhm: Setting = 0.2, loss
         loss_dB: loss at the centre [dB].
 
     """
-    half = _real(_band(wl, wl0, fwhm, loss_dB) / 2**0.5)
+    half = real(_band(wl, wl0, fwhm, loss_dB) / 2**0.5)
     return reciprocal({("o1", "o2"): half, ("o1", "o3"): half})
 
 
@@ -301,11 +312,11 @@ def mmi2x2(
         splitting_ratio_thru: share of the power that does not (ValueError outside 0..1).
 
     """
-    through, cross = _read(
-        _share("splitting_ratio_thru", splitting_ratio_thru), _share("splitting_ratio_cross", splitting_ratio_cross)
+    through, cross = read(
+        share("splitting_ratio_thru", splitting_ratio_thru), share("splitting_ratio_cross", splitting_ratio_cross)
     )
-    thru = _real(_sqrt(through) * _band(wl, wl0, fwhm, loss_dB))
-    over = _imaginary(_sqrt(cross) * _band(wl, wl0 + shift, fwhm, loss_dB))
+    thru = real(sqrt(through) * _band(wl, wl0, fwhm, loss_dB))
+    over = imaginary(sqrt(cross) * _band(wl, wl0 + shift, fwhm, loss_dB))
     return reciprocal({("o1", "o3"): thru, ("o1", "o4"): over, ("o2", "o3"): over, ("o2", "o4"): thru})
 
 
@@ -330,13 +341,13 @@ def mzi(
         loss_dB: insertion loss of both outputs [dB].
 
     """
-    theta, phi, delta_in, delta_out, loss = _read(theta, phi, delta_in, delta_out, loss_dB)
-    c1, s1 = _cos(math.pi / 4 + delta_in), _sin(math.pi / 4 + delta_in)
-    c2, s2 = _keep(loss) * _cos(math.pi / 4 + delta_out), _keep(loss) * _sin(math.pi / 4 + delta_out)
-    inner, outer = _wave(theta, 0.0), _wave(phi, 0.0)
+    theta, phi, delta_in, delta_out, loss = read(theta, phi, delta_in, delta_out, loss_dB)
+    c1, s1 = cos(math.pi / 4 + delta_in), sin(math.pi / 4 + delta_in)
+    c2, s2 = keep(loss) * cos(math.pi / 4 + delta_out), keep(loss) * sin(math.pi / 4 + delta_out)
+    inner, outer = wave(theta, 0.0), wave(phi, 0.0)
     cc, cs, sc, ss = c2 * c1, 1j * c2 * s1, 1j * s2 * c1, s2 * s1
     # T = B2 diag(e^{i theta}, 1) B1 diag(e^{i phi}, 1), multiplied out
-    bar, down, up, low = _affine((cc, sc, cs, -ss), inner, (-ss, cs, sc, cc))
+    bar, down, up, low = affine((cc, sc, cs, -ss), inner, (-ss, cs, sc, cc))
     bar, down = outer * bar, outer * down
     return reciprocal({("o2", "o3"): bar, ("o1", "o3"): up, ("o2", "o4"): down, ("o1", "o4"): low})
 
@@ -368,7 +379,7 @@ def half_ring(
     """
     quarter = _arc(wl, wl0, neff, ng, radius, loss_dB_cm, 0.25)
     t, k = _split(coupling)
-    through, across = _spread(_real(t), quarter), quarter * (1j * k)
+    through, across = spread(real(t), quarter), quarter * (1j * k)
     return reciprocal({("o1", "o4"): through, ("o1", "o3"): across, ("o2", "o4"): across, ("o2", "o3"): quarter**2 * t})
 
 
@@ -438,123 +449,26 @@ def _arc(
     wl: Setting, wl0: Setting, neff: Setting, ng: Setting, radius: Setting, loss_dB_cm: Setting, turns: float
 ) -> Tensor:
     """Wave along a share of a ring's circumference."""
-    (radius,) = _read(radius)
+    (radius,) = read(radius)
     length = radius * (2 * math.pi * turns)
     return straight(wl=wl, wl0=wl0, neff=neff, ng=ng, length=length, loss_dB_cm=loss_dB_cm)["o1", "o2"]
 
 
 def _split(coupling: Setting, name: str = "coupling") -> tuple[Number, Number]:
     """Amplitudes that stay and that cross."""
-    coupling = _share(name, coupling)
-    return _sqrt(1 - coupling), _sqrt(coupling)
+    coupling = share(name, coupling)
+    return sqrt(1 - coupling), sqrt(coupling)
 
 
 def _coupled(through: Number, cross: Number, wl: Number) -> SDict:
     """A 2 x 2 with real `through` and imaginary `cross`."""
-    t, k = _spread(_real(through), wl), _spread(_imaginary(cross), wl)
+    t, k = spread(real(through), wl), spread(imaginary(cross), wl)
     return reciprocal({("o1", "o4"): t, ("o1", "o3"): k, ("o2", "o4"): k, ("o2", "o3"): t})
 
 
 def _band(wl: Setting, wl0: Setting, fwhm: Setting, loss_dB: Setting) -> Number:
     """m(wl) = 10^(-loss/20) exp(-(f - f0)^2 / 2 s^2), f = 1/wl, s from the width in f of wl0 +- fwhm/2."""
-    wl, wl0, fwhm, loss = _read(wl, wl0, fwhm, loss_dB)
+    wl, wl0, fwhm, loss = read(wl, wl0, fwhm, loss_dB)
     width = 1 / (wl0 - fwhm / 2) - 1 / (wl0 + fwhm / 2)
     sigma = width / (2 * math.sqrt(2 * math.log(2)))
-    return _keep(loss) * _exp(-((1 / wl - 1 / wl0) ** 2) / (2 * sigma**2))
-
-
-def _share(name: str, value: Setting) -> Number:
-    (value,) = _read(value)
-    least, most = map(float, torch.aminmax(value.detach()) if isinstance(value, Tensor) else (value, value))
-    if not (least >= 0 and most <= 1):
-        raise ValueError(f"{name} is a share of power between 0 and 1, not {value}")
-    return value
-
-
-def _read(*settings: Setting) -> list[Number]:
-    """Arrays as tensors."""
-    return [torch.as_tensor(s) if isinstance(s, np.ndarray) else s for s in settings]
-
-
-def _cos(x: Number) -> Number:
-    return torch.cos(x) if isinstance(x, Tensor) else math.cos(x)
-
-
-def _sin(x: Number) -> Number:
-    return torch.sin(x) if isinstance(x, Tensor) else math.sin(x)
-
-
-def _asin(x: Number) -> Number:
-    return torch.asin(x) if isinstance(x, Tensor) else math.asin(x)
-
-
-def _sqrt(x: Number) -> Number:
-    return torch.sqrt(x) if isinstance(x, Tensor) else math.sqrt(x)
-
-
-def _exp(x: Number) -> Number:
-    return torch.exp(x) if isinstance(x, Tensor) else math.exp(x)
-
-
-Complex = complex | float | Tensor
-
-
-def _affine(slopes: tuple[Complex, ...], x: Tensor, offsets: tuple[Complex, ...]) -> Iterable[Tensor]:
-    """Each slope x + offset; with numbers in one operation, which counts in small circuits."""
-    if any(isinstance(number, Tensor) for number in (*slopes, *offsets)):
-        return [slope * x + offset for slope, offset in zip(slopes, offsets, strict=True)]
-    slope, offset = (_column(numbers, x.dim(), x.dtype, x.device) for numbers in (slopes, offsets))
-    return torch.addcmul(offset, slope, x).unbind()
-
-
-@lru_cache(maxsize=64)
-def _column(numbers: tuple[complex | float, ...], dims: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    with torch.inference_mode(mode=False):  # what it makes serves gradients later
-        column = torch.tensor(numbers, dtype=dtype, device=device)
-        return column.reshape(-1, *(1,) * dims) if dims >= 0 else column[0]
-
-
-def _keep(loss_dB: Number) -> Number:
-    """Amplitude that a loss leaves."""
-    return 10 ** (-loss_dB / 20)
-
-
-def _scaled(loss: Number, length: Number) -> Number:
-    """loss x length; no loss stays the number 0."""
-    return loss * length if isinstance(loss, Tensor) or loss else 0.0
-
-
-def _real(x: Number) -> Tensor:
-    """x + 0i."""
-    return torch.complex(x, torch.zeros_like(x)) if isinstance(x, Tensor) else _number(x)
-
-
-def _imaginary(x: Number) -> Tensor:
-    """0 + ix."""
-    return torch.complex(torch.zeros_like(x), x) if isinstance(x, Tensor) else _number(1j * x)
-
-
-def _number(x: complex | float) -> Tensor:
-    return torch.tensor(x, dtype=torch.complex128)
-
-
-def _wave(phase: Number, loss_dB: Number) -> Tensor:
-    """10^(-loss/20) e^{i phase}."""
-    if not isinstance(phase, Tensor):
-        turn = _number(complex(math.cos(phase), math.sin(phase)))
-    elif phase.numel() < FEW:
-        turn = torch.polar(_column((1.0,), -1, phase.dtype, phase.device), phase)
-    else:
-        turn = torch.complex(torch.cos(phase), torch.sin(phase))
-    return turn * _keep(loss_dB) if isinstance(loss_dB, Tensor) or loss_dB else turn
-
-
-def _spread(value: Tensor, wl: Number) -> Tensor:
-    """A value that does not depend on the wavelength, for every wavelength; a lone number takes its precision."""
-    if not isinstance(wl, Tensor):
-        return value
-    if not value.dim():
-        value = value.to(torch.promote_types(wl.dtype, torch.complex32))
-    if value.dim() == wl.dim() and value.numel() and wl.numel():
-        return value.expand(tuple(map(max, value.shape, wl.shape)))  # (a tenth of the time of what is below)
-    return value.expand(np.broadcast_shapes(value.shape, wl.shape))
+    return keep(loss) * exp(-((1 / wl - 1 / wl0) ** 2) / (2 * sigma**2))

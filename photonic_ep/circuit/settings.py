@@ -16,7 +16,6 @@ Names = tuple[str | tuple[str, ...], ...]  # of each global; of each instance wi
 Picks = dict[int, int]  # number of a leaf -> number of its value
 NUMBERS = {float, int}
 Kinds = Sequence[tuple[list[str], Settings]]  # of each group, its leaves and the settings of its model with defaults
-READY = {float, int, Tensor, torch.nn.Parameter}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +37,7 @@ def unpack(settings: Settings) -> tuple[Names, list[Any]]:
         else:
             names.append(name)
             values.append(value)
-    if set(map(type, values)) <= READY:
+    if set(map(type, values)) <= NUMBERS:
         return tuple(names), values
     if any(isinstance(value, Mapping) for value in values):
         return unpack(_by_path(settings))
@@ -46,11 +45,13 @@ def unpack(settings: Settings) -> tuple[Names, list[Any]]:
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401
-    """Arrays, of NumPy or JAX, as tensors; numbers, words and tensors as they are."""
-    if isinstance(value, Tensor | float | int | str) or not (hasattr(value, "__array__") or isinstance(value, list)):
+    """Arrays, of NumPy or JAX, as tensors; whole numbers in tensors as doubles; the rest as it is."""
+    if isinstance(value, Tensor):
+        return value if value.is_floating_point() or value.is_complex() else value.double()
+    if isinstance(value, float | int | str) or not (hasattr(value, "__array__") or isinstance(value, list)):
         return value
     array = np.asarray(value)
-    return torch.as_tensor(array) if array.ndim else array.item()
+    return plain(torch.as_tensor(array)) if array.ndim else array.item()
 
 
 def make_routes(names: Names, groups: Kinds) -> list[Route]:

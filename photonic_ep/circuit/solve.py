@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -188,9 +189,10 @@ class Circuit:
     def _group(self, models: Mapping[str, Model]) -> list[Group]:
         by_kind: dict[tuple[str, tuple[object, ...]], dict[str, Settings]] = {}
         for path, leaf in self._flat.instances.items():
-            # A word cannot be stacked: leaves with other words are other groups.
-            words = tuple(sorted((k, v) for k, v in self._settings[path].items() if isinstance(v, str | bool)))
-            by_kind.setdefault((leaf.component, words), {})[path] = self._settings[path]
+            # A word cannot be stacked, nor a number beside a default that is none: such leaves are other groups.
+            own, default = self._settings[path], defaults(models[leaf.component])
+            words = [(k, v if isinstance(v, str | bool) else "") for k, v in own.items() if not _numeric(default[k], v)]
+            by_kind.setdefault((leaf.component, tuple(sorted(words))), {})[path] = own
         return [Group(models[component], leaves) for (component, _), leaves in by_kind.items()]
 
     def _ports_of(self) -> dict[str, set[str]]:
@@ -254,6 +256,10 @@ def circuit(
     """
     whole = Circuit(flatten(netlist, models), models, active)
     return whole, whole.info()
+
+
+def _numeric(*values: Any) -> bool:  # noqa: ANN401
+    return all(not isinstance(v, str | bool) and (isinstance(v, int | float | Tensor | np.ndarray)) for v in values)
 
 
 def _single(value: Any, number: int, place: str) -> Any:  # noqa: ANN401

@@ -275,6 +275,33 @@ def test_every_size_of_batch_takes_the_same_values_and_gradients(batch):
         torch.testing.assert_close(mine, plain, atol=1e-10, rtol=1e-10)
 
 
+def test_whole_numbers_are_doubles():
+    ours, _ = circuit(MZI, OURS)
+    expected, _ = ours.dense(top={"length": 30.0}, btm={"length": 7.0})
+    for thirty in (30, np.array(30), np.array([30]), torch.tensor(30), torch.tensor([30])):
+        got, _ = ours.dense(top={"length": thirty}, btm={"length": 7})
+        torch.testing.assert_close(got.reshape(4, 4), expected, atol=1e-14, rtol=0)
+        one = models.straight(length=torch.tensor(30))["o1", "o2"]
+        assert one.dtype == torch.complex128
+
+
+def test_circuits_as_parts_keep_their_own_settings():
+    """Two parts share a circuit as model; one gets a length of its own from the netlist, the other its defaults."""
+    inner, _ = circuit(MZI, OURS)
+    netlist = {
+        "instances": {"a": {"component": "inner", "settings": {"ng": 4.2}}, "b": "inner"},
+        "connections": {"a,out0": "b,in0", "a,out1": "b,in1"},
+        "ports": {"in": "a,in0", "out": "b,out0"},
+    }
+    ours, _ = circuit(netlist, {"inner": inner})
+    wl = torch.linspace(1.5, 1.6, 5, dtype=torch.float64)
+    a, b = inner.dense(wl=wl, ng=4.2)[0], inner.dense(wl=wl)[0]
+    expected = (b[:, 2:, :2] @ a[:, 2:, :2])[:, 0, 0]
+    torch.testing.assert_close(ours(wl=wl)["in", "out"], expected, atol=1e-13, rtol=0)
+    with pytest.raises(ValueError, match="ng: values that are no numbers must be the same"):
+        circuit({**netlist, "instances": {"a": "inner", "b": "inner"}}, {"inner": inner})[0](a={"ng": 4.2})
+
+
 def test_an_empty_batch_is_empty():
     assert circuit(MZI, OURS)[0].dense(wl=torch.empty(0))[0].shape == (0, 4, 4)
 
