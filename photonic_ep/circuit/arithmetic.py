@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from photonic_ep.circuit.settings import plain
+
 Setting = float | int | np.ndarray | Tensor
 Number = float | Tensor
 FEW = 300  # up to so many numbers torch's polar, one operation, beats its cos and sin
@@ -19,19 +21,20 @@ FEW = 300  # up to so many numbers torch's polar, one operation, beats its cos a
 def share(name: str, value: Setting) -> Number:
     """Return a share of power, 0..1; ValueError outside, NaN included."""
     (value,) = read(value)
-    least, most = map(float, torch.aminmax(value.detach()) if isinstance(value, Tensor) else (value, value))
+    if isinstance(value, Tensor):
+        if not value.numel():
+            return value
+        least, most = map(float, torch.aminmax(value.detach()))
+    else:
+        least = most = value
     if not (least >= 0 and most <= 1):
-        raise ValueError(f"{name} is a share of power between 0 and 1, not {value}")
+        raise ValueError(f"{name} is a share of power between 0 and 1, not {least if not least >= 0 else most:g}")
     return value
 
 
 def read(*settings: Setting) -> list[Number]:
     """Arrays as tensors, whole numbers in tensors as doubles."""
-    return [s if isinstance(s, float | int) else _floating(torch.as_tensor(s)) for s in settings]
-
-
-def _floating(x: Tensor) -> Tensor:
-    return x if x.is_floating_point() else x.double()
+    return [s if isinstance(s, float | int) else plain(s) for s in settings]
 
 
 def cos(x: Number) -> Number:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -23,35 +24,73 @@ class Group:
     """Leaves with one model: by setting, the values that the netlist gives them."""
 
     def __init__(self, model: Model, leaves: dict[str, Settings]) -> None:
+        if not callable(model):
+            raise ValueError(f"the model of {next(iter(leaves))!r} is no function but {model!r}")
         self.model = model
         self.leaves = list(leaves)
         self.parameters = defaults(model)
         given = dict.fromkeys(name for values in leaves.values() for name in values)
         self._values = {
-            name: [plain(leaf.get(name, self.parameters[name])) for leaf in leaves.values()] for name in given
+            name: [
+                self._read(path, name, own[name]) if name in own else plain(self.parameters[name])
+                for path, own in leaves.items()
+            ]
+            for name in given
         }
-        self._constants = {name: _stack(name, values, torch.float64) for name, values in self._values.items()}
-        # A table says its entries itself: it need not hold the default wavelength.
-        self.keys: list[tuple[str, str]] = getattr(model, "keys", None) or list(model(**next(iter(leaves.values()))))
+        # Numbers are stacked once; a tensor may be a parameter that an optimiser moves.
+        fixed = {n: v for n, v in self._values.items() if not any(isinstance(value, Tensor) for value in v)}
+        self._constants = {name: _stack(name, values, torch.float64) for name, values in fixed.items()}
+        self._live = [name for name in self._values if name not in fixed]
+        # A table or a circuit says its entries itself: it need not be defined at the default wavelength.
+        first = {name: values[0] for name, values in self._values.items() if name in next(iter(leaves.values()))}
+        self.keys: list[tuple[str, str]] = getattr(model, "keys", None) or list(self._call(first))
 
     def stacked(self, route: Route, values: list[Any]) -> Settings:
         """Every setting as one value for all leaves, or a tensor (leaves, *batch): the netlist's or the given one."""
         chosen = {name: self._of_leaves(name, picks, route, values) for name, picks in route.own.items()}
         shared = {name: values[at] for name, at in route.shared.items()}
+        for name in self._live:
+            if name not in shared:
+                chosen.setdefault(name, self._values[name])
         dtype = _precision(shared.values(), *chosen.values())
         full = dict(self._constants)
         if dtype != torch.float64:
             full = {name: v.to(dtype) if isinstance(v, Tensor) else v for name, v in full.items()}
         for name, value in shared.items():
-            full[name] = value[None] if isinstance(value, Tensor) else value
+            full[name] = value[None] if isinstance(value, Tensor) else self._checked(name, value)
         for name, several in chosen.items():
-            full[name] = _stack(name, several, dtype)
+            full[name] = self._checked(name, _stack(name, several, dtype))
         dims = max((v.dim() for v in full.values() if isinstance(v, Tensor)), default=1)
         return {n: _lined(v, dims) if isinstance(v, Tensor) else v for n, v in full.items()}
 
+    def _checked(self, name: str, value: Any) -> Any:  # noqa: ANN401
+        return value if isinstance(value, float | Tensor) else self._read(self._names(), name, value)
+
+    def _read(self, place: str, name: str, value: Any) -> Any:  # noqa: ANN401
+        """Read a setting; where the model's default is a number, a text such as YAML's 1e3 is one too."""
+        value = plain(value)
+        default = self.parameters[name]
+        if isinstance(value, float | int | Tensor) or isinstance(default, str | bool | NoneType | Mapping):
+            return value
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"{place}: {name} must be a number, not {value!r}") from None
+
+    def _names(self) -> str:
+        return ", ".join(self.leaves[:3]) + (", ..." if len(self.leaves) > 3 else "")
+
+    def _call(self, settings: Settings) -> Mapping[tuple[str, str], Any]:
+        try:
+            return self.model(**settings)
+        except ValueError as error:
+            raise ValueError(f"{self._names()}: {error}") from error
+        except ZeroDivisionError as error:
+            raise ValueError(f"{self._names()}: {error}: is the wavelength or a length zero?") from error
+
     def blocks(self, settings: Settings) -> tuple[list[Tensor], Pattern]:
         """Call the model; entries that are one and the same tensor are one block, (leaves or 1, *batch)."""
-        result = self.model(**settings)
+        result = self._call(settings)
         if list(result) != self.keys:
             raise ValueError(f"the model of {self.leaves[0]!r} returns other ports with other settings")
         values = list(result.values())  # kept alive: they are told apart by identity
@@ -111,7 +150,7 @@ def _lined(value: Tensor, dims: int) -> Tensor:
 
 def _block(value: Any) -> Tensor:  # noqa: ANN401
     if not isinstance(value, Tensor):
-        value = torch.as_tensor(value)
+        value = torch.as_tensor(np.asarray(value))  # (torch alone would make a number a single)
     if not value.is_complex():
         value = value + 0j
     return value if value.dim() else value[None]

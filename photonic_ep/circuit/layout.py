@@ -1,15 +1,15 @@
 """Where the entries of the models' blocks lie, which of them leave a port together, and whether a part amplifies."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Complex, Int
 
 from photonic_ep.circuit.groups import Group, Pattern
-from photonic_ep.circuit.netlist import FlatNetlist, Port
+from photonic_ep.circuit.netlist import FlatNetlist
 from photonic_ep.circuit.plan import Entry
 from photonic_ep.circuit.settings import Route
 
@@ -22,16 +22,19 @@ class Layout:
 
     Attributes:
         rows: of each entry of the plan.
-        members: rows of the waves that light into one port of a passive part becomes, port after port.
-        starts: where each port's members start, and their number at the end.
-        names: the part and the port of each.
+        terms: pairs of rows (a, b) whose sum of conj(a) b is one entry of S^H S, for every column of every part that
+            must not amplify: first the diagonal one, then the others.
+        entries_at: where each such entry starts among the terms. columns_at: where each column starts among those.
+        parts: by column, the part; matrices: by part, its S as rows (out, in), -1 where it is zero.
 
     """
 
     rows: Int[np.ndarray, "entries"]  # noqa: F821 (an axis)
-    members: Int[np.ndarray, "members"]  # noqa: F821
-    starts: Int[np.ndarray, "starts"]  # noqa: F821
-    names: list[tuple[str, str]]
+    terms: Int[np.ndarray, "terms 2"]
+    entries_at: Int[np.ndarray, "gram"]  # noqa: F821
+    columns_at: Int[np.ndarray, "columns"]  # noqa: F821
+    parts: list[str]
+    matrices: dict[str, np.ndarray]
 
 
 def make_layout(
@@ -43,25 +46,59 @@ def make_layout(
 ) -> Layout:
     """Lay out the blocks of all groups, given how their models shared tensors."""
     row: dict[Entry, int] = {}
-    columns: dict[tuple[int, ...], Port] = {}
+    columns: dict[tuple[tuple[tuple[int, int], ...], ...], str] = {}
+    matrices: dict[str, np.ndarray] = {}
     start = 0
     for group, (blocks, lengths) in zip(groups, patterns, strict=True):
         starts = np.concatenate([[0], np.cumsum(lengths)]) + start
+        ports = sorted({port for key in group.keys for port in key})
         for number, leaf in enumerate(group.leaves):
-            column: dict[str, list[int]] = {}
+            matrix = np.full((len(ports), len(ports)), -1)
             for (into, out), block in zip(group.keys, blocks, strict=True):
                 at = int(starts[block]) + (number if lengths[block] > 1 else 0)
                 row[leaf, into, out] = at
-                column.setdefault(into, []).append(at)
+                matrix[ports.index(out), ports.index(into)] = at
             if flat.instances[leaf].component not in active:
-                columns |= {tuple(sorted(rows)): (leaf, port) for port, rows in column.items()}
+                matrices[leaf] = matrix
+                columns |= dict.fromkeys(_columns(matrix), leaf)
         start = int(starts[-1])
+    grams = [entry for column in columns for entry in column]
     return Layout(
         rows=np.array([row[entry] for entry in entries], dtype=np.int64),
-        members=np.array([at for rows in columns for at in rows], dtype=np.int64),
-        starts=np.cumsum([0, *(len(rows) for rows in columns)]).astype(np.int64),
-        names=list(columns.values()),
+        terms=np.array([pair for entry in grams for pair in entry], dtype=np.int64).reshape(-1, 2),
+        entries_at=np.cumsum([0, *(len(entry) for entry in grams)]).astype(np.int64),
+        columns_at=np.cumsum([0, *(len(column) for column in columns)]).astype(np.int64),
+        parts=list(columns.values()),
+        matrices=matrices,
     )
+
+
+def _columns(matrix: np.ndarray) -> Iterator[tuple[tuple[tuple[int, int], ...], ...]]:
+    """Terms of one row of S^H S, the diagonal entry first; equal rows of a symmetric part have equal terms."""
+    for i in range(len(matrix)):
+        entries = []
+        for j in range(len(matrix)):
+            pairs = [(int(a), int(b)) for a, b in zip(matrix[:, i], matrix[:, j], strict=True) if a >= 0 and b >= 0]
+            if pairs:
+                entries.append((i != j, tuple(sorted(pairs))))
+        if entries:
+            yield tuple(pairs for _, pairs in sorted(entries))
+
+
+def gain_of(
+    layout: Layout, source: Complex[np.ndarray, "rows batch"], suspects: Int[np.ndarray, " some"]
+) -> tuple[str, float] | None:
+    """Return the part among those of some columns that amplifies most, and its power; None where none does."""
+    worst: tuple[str, float] | None = None
+    for leaf in dict.fromkeys(layout.parts[column] for column in suspects.tolist()):
+        matrix = layout.matrices[leaf]
+        s = np.where((matrix >= 0)[..., None], source[matrix], 0)
+        s = np.moveaxis(s, -1, 0)
+        s = s[np.isfinite(s).all((1, 2))]
+        power = float((np.linalg.norm(s, ord=2, axis=(1, 2)) ** 2).max(initial=0))
+        if power > 1 + TOLERANCE[source.itemsize] and (worst is None or power > worst[1]):
+            worst = leaf, power
+    return worst
 
 
 def check_passive(groups: list[Group], flat: FlatNetlist, active: Collection[str]) -> None:

@@ -24,13 +24,15 @@ class Instance:
 class FlatNetlist:
     """Leaves by path, pairs of joined ports (path, port), and the outer ports by name, in their order.
 
-    `unused` are instances that nothing joins and that have no model: electrical or mechanical parts.
+    `unused` are instances that nothing joins and that have no model: electrical or mechanical parts; `ignored` the
+    settings that an instance of a circuit has and no part inside it.
     """
 
     instances: dict[str, Instance] = field(default_factory=dict)
     links: list[tuple[Port, Port]] = field(default_factory=list)
     ports: dict[str, Port] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
+    ignored: dict[str, list[str]] = field(default_factory=dict)
 
 
 def flatten(netlist: Any, models: Collection[str]) -> FlatNetlist:  # noqa: ANN401 (duck-typed on purpose)
@@ -46,7 +48,7 @@ def flatten(netlist: Any, models: Collection[str]) -> FlatNetlist:  # noqa: ANN4
     circuits = {"top_level": netlist} if "instances" in netlist else dict(netlist)
     top = next(iter(circuits))
     flat = FlatNetlist()
-    flat.ports.update(_expand(circuits, top, "", models, flat, (top,)))
+    flat.ports.update(_expand(circuits, top, "", {}, models, flat, (top,)))
     if not flat.instances or not flat.ports:
         raise ValueError(f"the circuit {top!r} has no {'ports' if flat.instances else 'instances'}")
     _check_joined_once(flat)
@@ -57,27 +59,35 @@ def _expand(
     circuits: Mapping[str, Any],
     name: str,
     path: str,
+    given: Mapping[str, Any],
     models: Collection[str],
     flat: FlatNetlist,
     inside: tuple[str, ...],
 ) -> dict[str, Port]:
-    """Add one circuit's leaves and links; returns the leaf port behind each of its outer ports."""
-    body = circuits[name]
+    """Add one circuit's leaves and links; returns the leaf port behind each of its outer ports.
+
+    `given` are the settings that the circuit around it has for its instances, by name.
+    """
     where = f"circuit {name!r}"
-    joins = [(_place(a, where), _place(b, where)) for a, b in _joins(body)]
-    outer = {port: _place(place, where) for port, place in (body.get("ports") or {}).items()}
+    body = _mapping(circuits[name], where)
+    joins = [(_place(a, where), _place(b, where)) for a, b in _joins(body, where)]
+    outer = {port: _place(place, where) for port, place in _mapping(body.get("ports"), f"{where}: ports").items()}
     used = {place[0] for join in joins for place in join} | {place[0] for place in outer.values()}
     below: dict[str, dict[str, Port] | None] = {}
-    for instance, content in _instances(body):
+    for instance, content in _instances(body, where):
         component, settings = content
         leaf = f"{path}{instance}"
+        settings = {**settings, **_mapping(given.get(instance), f"{leaf}: settings")}
         if component in models:
             flat.instances[leaf] = Instance(component=component, settings=settings)
             below[instance] = None
         elif component in inside:
             raise ValueError(f"the circuit {component!r} contains itself, through {leaf!r}")
         elif component in circuits:
-            below[instance] = _expand(circuits, component, f"{leaf}.", models, flat, (*inside, component))
+            below[instance] = _expand(circuits, component, f"{leaf}.", settings, models, flat, (*inside, component))
+            known = {name for name, _ in _instances(_mapping(circuits[component], component), component)}
+            if set(settings) - known:
+                flat.ignored[leaf] = sorted(set(settings) - known)
         elif instance in used:
             raise ValueError(f"no model for the component {component!r} of {leaf!r}; models: {sorted(models)}")
         else:
@@ -98,25 +108,40 @@ def _expand(
     return {port: resolve(place) for port, place in outer.items()}
 
 
-def _joins(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield from (body.get("connections") or {}).items()
-    for net in body.get("nets") or ():
+def _mapping(value: Any, where: str) -> Mapping[str, Any]:  # noqa: ANN401
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{where} must be a dictionary, not {value!r:.80}")
+    return value
+
+
+def _joins(body: Mapping[str, Any], where: str) -> Iterator[tuple[Any, Any]]:
+    yield from _mapping(body.get("connections"), f"{where}: connections").items()
+    nets = body.get("nets") or ()
+    if not isinstance(nets, list | tuple) or not all(
+        isinstance(net, Mapping) and {"p1", "p2"} <= {*net} for net in nets
+    ):
+        raise ValueError(f"{where}: nets must be a list of {{p1: .., p2: ..}}, not {nets!r:.80}")
+    for net in nets:
         yield net["p1"], net["p2"]
-    for route in (body.get("routes") or {}).values():
-        yield from (route.get("links") or {}).items()
+    for name, route in _mapping(body.get("routes"), f"{where}: routes").items():
+        place = f"{where}: route {name!r}"
+        yield from _mapping(_mapping(route, place).get("links"), f"{place}: links").items()
 
 
-def _instances(body: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, Mapping[str, Any]]]]:
+def _instances(body: Mapping[str, Any], where: str) -> Iterator[tuple[str, tuple[str, Mapping[str, Any]]]]:
     """Name, component and settings of each instance; arrays become INSTANCE<column.row>."""
-    for name, content in (body.get("instances") or {}).items():
+    for name, content in _mapping(body.get("instances"), f"{where}: instances").items():
         if isinstance(content, str):
             yield name, (content, {})
             continue
-        if not isinstance(content, Mapping) or "component" not in content:
-            raise ValueError(f"the instance {name!r} needs a component, it is {content!r}")
+        if not isinstance(content, Mapping) or not isinstance(content.get("component"), str):
+            raise ValueError(f"the instance {name!r} needs a component, it is {content!r:.80}")
         # As in sax, what gdsfactory worked out (a bend's length) stands in `info` and completes the settings.
-        pair = (content["component"], {**(content.get("settings") or {}), **(content.get("info") or {})})
-        array = content.get("array")
+        settings = _mapping(content.get("settings"), f"{where}: settings of {name!r}")
+        pair = (content["component"], {**settings, **_mapping(content.get("info"), f"{where}: info of {name!r}")})
+        array = _mapping(content.get("array"), f"{where}: array of {name!r}")
         if not array:
             yield name, pair
             continue
@@ -125,10 +150,10 @@ def _instances(body: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, Mappin
                 yield f"{name}<{column}.{row}>", pair
 
 
-def _place(text: str, where: str) -> Port:
-    instance, comma, port = text.partition(",")
+def _place(text: Any, where: str) -> Port:  # noqa: ANN401
+    instance, comma, port = text.partition(",") if isinstance(text, str) else ("", "", "")
     if not comma or not instance.strip() or not port.strip():
-        raise ValueError(f"{where}: a port is written INSTANCE,PORT, not {text!r}")
+        raise ValueError(f"{where}: a port is written INSTANCE,PORT, not {text!r:.80}")
     return instance.strip(), port.strip()
 
 

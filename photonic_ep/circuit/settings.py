@@ -3,8 +3,10 @@
 Where each value goes depends on the names alone, so it is worked out once for every set of names (a route).
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -45,13 +47,24 @@ def unpack(settings: Settings) -> tuple[Names, list[Any]]:
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401
-    """Arrays, of NumPy or JAX, as tensors; whole numbers in tensors as doubles; the rest as it is."""
+    """Numbers of any library as floats or doubles in tensors, arrays as tensors; words and the rest as they are."""
     if isinstance(value, Tensor):
         return value if value.is_floating_point() or value.is_complex() else value.double()
-    if isinstance(value, float | int | str) or not (hasattr(value, "__array__") or isinstance(value, list)):
+    if isinstance(value, str | bool) or type(value) in NUMBERS:
         return value
-    array = np.asarray(value)
-    return plain(torch.as_tensor(array)) if array.ndim else array.item()
+    if isinstance(value, Real):
+        return float(value)
+    if isinstance(value, list | tuple) and value and all(isinstance(item, Tensor) for item in value):
+        return torch.stack(list(value))
+    return from_array(np.asarray(value)) if isinstance(value, list) or hasattr(value, "__array__") else value
+
+
+def from_array(array: np.ndarray) -> Any:  # noqa: ANN401
+    """Read an array as a tensor of floats, single ones as singles, in whatever order its memory is."""
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"a setting is a number or an array of numbers, not of {array.dtype}: {array!r:.60}")
+    kind = np.float32 if array.dtype.kind == "f" and array.dtype.itemsize == 4 else np.float64
+    return torch.from_numpy(np.array(array, dtype=kind)) if array.ndim else float(array)
 
 
 def make_routes(names: Names, groups: Kinds) -> list[Route]:
@@ -61,43 +74,60 @@ def make_routes(names: Names, groups: Kinds) -> list[Route]:
     """
     routes = [Route() for _ in groups]
     known = sorted({name for _, parameters in groups for name in parameters})
+    own: list[tuple[bool, int, str, list[tuple[int, int]], int]] = []
     at = 0
     for entry in names:
-        path, *own = (entry,) if isinstance(entry, str) else entry
         if isinstance(entry, str):
-            if path not in known:
-                raise ValueError(f"no model of this circuit has a setting {path!r}; they have {known}")
+            if entry not in known:
+                raise ValueError(f"no model of this circuit has a setting {entry!r}; they have {known}")
             for (_, parameters), route in zip(groups, routes, strict=True):
-                if path in parameters:
-                    route.shared[path] = at
+                if entry in parameters:
+                    route.shared[entry] = at
             at += 1
-        for setting in own:
-            for group, leaf in _targets(path, setting, groups):
-                routes[group].own.setdefault(setting, {})[leaf] = at
+            continue
+        path, *settings = entry
+        for setting in settings:
+            exact, targets = _targets(path, setting, groups)
+            own.append((exact, len(path), setting, targets, at))
             at += 1
+    # What names a part beats what names a circuit around it, and an inner circuit beats an outer one.
+    for _, _, setting, targets, number in sorted(own, key=lambda entry: entry[:2]):
+        for group, leaf in targets:
+            routes[group].own.setdefault(setting, {})[leaf] = number
     ordered = [{name: dict(sorted(picks.items())) for name, picks in route.own.items()} for route in routes]
-    return [Route(shared=route.shared, own=own) for route, own in zip(routes, ordered, strict=True)]
+    return [Route(shared=route.shared, own=single) for route, single in zip(routes, ordered, strict=True)]
 
 
-def _targets(path: str, setting: str, groups: Kinds) -> list[tuple[int, int]]:
-    """Group and number of a leaf, of all of an array, or of those in a circuit of the hierarchy that know it."""
+def _targets(path: str, setting: str, groups: Kinds) -> tuple[bool, list[tuple[int, int]]]:
+    """Group and number of a leaf, of all of an array, or of those in a circuit of the hierarchy that know it.
+
+    Also whether the path names parts, rather than a circuit around them.
+    """
     leaves = {leaf: (g, n) for g, (members, _) in enumerate(groups) for n, leaf in enumerate(members)}
-    named = [leaves[path]] if path in leaves else [leaves[leaf] for leaf in leaves if leaf.partition("<")[0] == path]
-    named = named or [leaves[leaf] for leaf in leaves if leaf.startswith(f"{path}.")]
+    named = [leaves[path]] if path in leaves else [leaves[leaf] for leaf in leaves if _any_of_array(leaf) == path]
+    exact = bool(named)
+    inside = (leaf for leaf in leaves if leaf.startswith(f"{path}.") or _any_of_array(leaf).startswith(f"{path}."))
+    named = named or [leaves[leaf] for leaf in inside]
     if not named:
         raise ValueError(f"no instance {path!r} in this circuit; it has {sorted(leaves)}")
     knowing = [(group, number) for group, number in named if setting in groups[group][1]]
     if not knowing:
         has = sorted({name for group, _ in named for name in groups[group][1]})
         raise ValueError(f"{path!r} has no setting {setting!r}; it has {has}")
-    return knowing
+    return exact, knowing
+
+
+def _any_of_array(leaf: str) -> str:
+    """ring<0.1>.top -> ring.top."""
+    return re.sub(r"<[^>]*>", "", leaf)
 
 
 def _by_path(settings: Mapping[str, Any]) -> Settings:
     """Settings nested as a hierarchy is, by path: {"ring": {"top": {"length": 3}}} -> {"ring.top": {"length": 3}}."""
     flat: Settings = {}
     for name, value in settings.items():
-        flat |= dict(_nested(name, value)) if isinstance(value, Mapping) else {name: value}
+        for path, own in _nested(name, value) if isinstance(value, Mapping) else [(name, value)]:
+            flat[path] = {**flat.get(path, {}), **own} if isinstance(own, Mapping) else own
     return flat
 
 

@@ -77,14 +77,16 @@ class Circuit:
             for path, leaf in flat.instances.items()
         }
         self._groups = self._group(models)
+        self._named_as_given = flat
         self._flat = self._renamed()
         self._check_ports()
         self.plan = self._make_plan()
         self.ports = self.plan.ports
         self._layouts: dict[tuple[Pattern, ...], Layout] = {}
         self._routes: dict[Names, list[Route]] = {}
-        # A table's gain was looked at over all its wavelengths when it was read.
-        self._active = frozenset(active) | {name for name, model in models.items() if isinstance(model, Table)}
+        # A table's gain was looked at over all its wavelengths when it was read, a circuit's part by part.
+        checked = {name for name, model in models.items() if isinstance(model, Table | Circuit)}
+        self._active = frozenset(active) | checked
         self.setting_names = sorted({name for group in self._groups for name in group.parameters})
         # As a model of another circuit, this one takes its globals.
         keyword = inspect.Parameter.KEYWORD_ONLY
@@ -102,7 +104,7 @@ class Circuit:
         return CircuitInfo(
             instances={path: leaf.component for path, leaf in flat.instances.items()},
             ports=self.ports,
-            ignored={path: names for path, names in unknown.items() if names},
+            ignored={path: names for path, names in (unknown | flat.ignored).items() if names},
             unused=flat.unused,
             operations=len(self.plan.operations),
         )
@@ -110,8 +112,7 @@ class Circuit:
     def __call__(self, **settings: Any) -> LazySDict:  # noqa: ANN401
         """S-parameters, keyed (port in, port out)."""
         dense, ports = self.dense(**settings)
-        keys = [(ports[into], ports[out]) for into, out in self.plan.outputs[:, 1:].tolist()]
-        return LazySDict(dense, ports, keys)
+        return LazySDict(dense, ports, self.keys)
 
     def dense(self, *, engine: Literal["tape", "torch"] = "tape", **settings: Any) -> tuple[Tensor, tuple[str, ...]]:  # noqa: ANN401
         """S of shape (*batch, out, in) and the names of the ports; `engine` torch is the plain referee.
@@ -119,23 +120,26 @@ class Circuit:
         Raises ValueError naming the place: an unknown instance or setting, a setting that is NaN or infinite, a part
         with gain that is not `active`, a lossless closed resonance.
         """
+        if engine not in ("tape", "torch"):
+            raise ValueError(f"the engine is 'tape' or 'torch', not {engine!r}")
         stacked = self._spread(settings)
-        parts = [group.blocks(chosen) for group, chosen in zip(self._groups, stacked, strict=True)]
-        blocks = [block for some, _ in parts for block in some]
-        layout = self._layout(tuple(pattern for _, pattern in parts))
-        run = (
-            solve_tape
-            if engine == "tape" and all(block.device.type == "cpu" for block in blocks[:1])
-            else solve_referee
-        )
         try:
-            result = run(self.plan, layout, *blocks)
+            parts = [group.blocks(chosen) for group, chosen in zip(self._groups, stacked, strict=True)]
+            blocks = [block for some, _ in parts for block in some]
+            layout = self._layout(tuple(pattern for _, pattern in parts))
+            on_cpu = all(block.device.type == "cpu" for block in blocks[:1])
+            return (solve_tape if engine == "tape" and on_cpu else solve_referee)(
+                self.plan, layout, *blocks
+            ), self.ports
         except NotFiniteError:
             raise ValueError(self._not_finite(stacked)) from None
         except GainError as gain:
             component = self._flat.instances[gain.leaf].component
             raise ValueError(gain_message(gain.leaf, component, gain.power)) from None
-        return result, self.ports
+        except RuntimeError as error:
+            if not _broadcast(stacked):
+                raise ValueError(f"{error}; shapes: {self._shapes(stacked)}") from error
+            raise
 
     def parts(self, **settings: Any) -> dict[str, dict[tuple[str, str], Tensor]]:  # noqa: ANN401
         """S-parameters of every part of the circuit, by its path: shapes broadcast to the batch of the settings."""
@@ -155,23 +159,34 @@ class Circuit:
     def netlist(self, **settings: Any) -> dict[str, Any]:  # noqa: ANN401
         """Return the circuit as a flat netlist of sax, {instances, connections, ports}, with the settings of a call.
 
-        A part inside a hierarchy or an array gets a name that sax takes, ring.top -> ring__top. Raises ValueError as
-        a call does, and where a setting is a batch or no number.
+        A part inside a hierarchy or an array gets a name that sax takes, ring.top -> ring__top; ports keep the names
+        that they came with. Raises ValueError as a call does, and where a setting is a batch or no number.
         """
         given: dict[str, Settings] = {path: {} for path in self._flat.instances}
         for group, chosen in zip(self._groups, self._spread(settings), strict=True):
             for number, leaf in enumerate(group.leaves):
                 for name, value in chosen.items():
                     given[leaf][name] = _single(value, number, f"{leaf}.{name}")
-        names = {path: re.sub(r"\W", "__", path.replace(">", "")) for path in given}
+        names: dict[str, str] = {}
+        for path in given:
+            name = re.sub(r"\W", "__", path.replace(">", ""))
+            while name in names.values():
+                name += "_"
+            names[path] = name
+        flat = self._named_as_given
         return {
             "instances": {
                 names[path]: {"component": leaf.component, "settings": given[path]}
-                for path, leaf in self._flat.instances.items()
+                for path, leaf in flat.instances.items()
             },
-            "connections": {f"{names[a[0]]},{a[1]}": f"{names[b[0]]},{b[1]}" for a, b in self._flat.links},
-            "ports": {name: f"{names[leaf]},{port}" for name, (leaf, port) in self._flat.ports.items()},
+            "connections": {f"{names[a[0]]},{a[1]}": f"{names[b[0]]},{b[1]}" for a, b in flat.links},
+            "ports": {name: f"{names[leaf]},{port}" for name, (leaf, port) in flat.ports.items()},
         }
+
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """Pairs (port in, port out) between which light may go."""
+        return [(self.ports[into], self.ports[out]) for into, out in self.plan.outputs[:, 1:].tolist()]
 
     def _not_finite(self, stacked: list[Settings]) -> str:
         """Name the settings to blame."""
@@ -184,13 +199,26 @@ class Circuit:
                     )
                     leaves = [leaf for leaf, is_bad in zip(group.leaves, bad, strict=False) if is_bad]
                     wrong.append(f"{', '.join(leaves if len(bad) > 1 else group.leaves)}: {name}")
-        return f"the circuit's S-parameters are not finite; NaN or infinite settings: {'; '.join(wrong) or 'none'}"
+        where = "; ".join(wrong) or "none: is a wavelength or another divisor zero?"
+        return f"the circuit's S-parameters are not finite; NaN or infinite settings: {where}"
+
+    def _shapes(self, stacked: list[Settings]) -> str:
+        """Batches of the settings that are tensors, by a part that has them."""
+        return ", ".join(
+            f"{group.leaves[0]}.{name} {tuple(value.shape[1:])}"
+            for group, settings in zip(self._groups, stacked, strict=True)
+            for name, value in settings.items()
+            if isinstance(value, Tensor) and value.dim() > 1
+        )
 
     def _group(self, models: Mapping[str, Model]) -> list[Group]:
         by_kind: dict[tuple[str, tuple[object, ...]], dict[str, Settings]] = {}
         for path, leaf in self._flat.instances.items():
             # A word cannot be stacked, nor a number beside a default that is none: such leaves are other groups.
             own, default = self._settings[path], defaults(models[leaf.component])
+            if isinstance(models[leaf.component], Circuit):
+                by_kind[leaf.component, ((path, ""),)] = {path: own}  # its settings have no defaults to stand beside
+                continue
             words = [(k, v if isinstance(v, str | bool) else "") for k, v in own.items() if not _numeric(default[k], v)]
             by_kind.setdefault((leaf.component, tuple(sorted(words))), {})[path] = own
         return [Group(models[component], leaves) for (component, _), leaves in by_kind.items()]
@@ -256,6 +284,15 @@ def circuit(
     """
     whole = Circuit(flatten(netlist, models), models, active)
     return whole, whole.info()
+
+
+def _broadcast(stacked: list[Settings]) -> bool:
+    """Whether the batches of all settings go together."""
+    try:
+        np.broadcast_shapes(*(v.shape[1:] for some in stacked for v in some.values() if isinstance(v, Tensor)))
+    except ValueError:
+        return False
+    return True
 
 
 def _numeric(*values: Any) -> bool:  # noqa: ANN401

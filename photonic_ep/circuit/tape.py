@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from numba import njit
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from photonic_ep.circuit.layout import TOLERANCE, Layout
+from photonic_ep.circuit.layout import TOLERANCE, Layout, gain_of
 from photonic_ep.circuit.plan import ADD_PRODUCT, LOOP, MULTIPLY, Plan
 
 TINY = 1e-300
 REAL = {16: np.float64, 8: np.float32}  # by bytes of a complex number
 NO_LOOPS = {size: np.empty(0, kind) for size, kind in REAL.items()}
 FEW = 3  # from so many samples on, filling a slot with repetitions costs less than one sample after the other
+SAMPLED = 32  # samples of a batch in which a part's whole norm is looked at
 LANES = 8  # samples come in multiples of a vector register
 CACHED = 1_500_000  # bytes of slots that stay near the core
 KEPT = 2_000_000  # bytes of slots that are kept for the backward pass; more are faster computed again
@@ -138,18 +138,33 @@ def run_few(operations, slots, source, rows, outputs, result, smallest):  # noqa
 
 
 @compiled
-def most_power(source, members, starts):  # noqa: ANN001, ANN201
-    """Return the port from which most power leaves per power in, sum_out |S|^2, and that ratio."""
-    worst, most = 0, 0.0
-    for port in range(starts.shape[0] - 1):
+def suspect(source, terms, entries_at, columns_at, most, result):  # noqa: ANN001, ANN201
+    """Mark the columns where sum_j |(S^H S)_ij| > `most` in a sample: elsewhere (Gershgorin) no part amplifies.
+
+    j = i, the power that leaves, is looked at in every sample, the others in about SAMPLED of them: they are zero
+    where columns are orthogonal, as they are in nearly all parts. Returns the number of marked columns.
+    """
+    found = 0
+    stride = max(1, source.shape[1] // SAMPLED)
+    for column in range(columns_at.shape[0] - 1):
         for s in range(source.shape[1]):
-            power = 0.0
-            for n in range(starts[port], starts[port + 1]):
-                value = source[members[n], s]
-                power += value.real * value.real + value.imag * value.imag
-            if power > most:
-                worst, most = port, power
-    return worst, most
+            first, last = columns_at[column], columns_at[column + 1]
+            bound = 0.0
+            for term in range(entries_at[first], entries_at[first + 1]):
+                value = source[terms[term, 0], s]
+                bound += value.real * value.real + value.imag * value.imag
+            for entry in range(first + 1, last if s % stride == 0 else first):
+                x, y = 0.0, 0.0
+                for term in range(entries_at[entry], entries_at[entry + 1]):
+                    a, b = source[terms[term, 0], s], source[terms[term, 1], s]
+                    x += a.real * b.real + a.imag * b.imag
+                    y += a.real * b.imag - a.imag * b.real
+                bound += np.sqrt(x * x + y * y)
+            if bound > most:
+                result[column] = 1
+                found += 1
+                break
+    return found
 
 
 @compiled
@@ -202,19 +217,26 @@ class Tape(torch.autograd.Function):
         source, shape = gather(blocks)
         slots = _slots(plan, source, KEPT)
         # Copies of our own: nobody can change them before the backward pass.
-        ctx.source, ctx.slots, ctx.plan, ctx.rows = source, slots, plan, layout.rows
+        ctx.source, ctx.slots, ctx.plan, ctx.layout = source, slots, plan, layout
+        ctx.save_for_backward(*blocks)
         ctx.shapes = shape, [(block.shape, block.dtype) for block in blocks]
         result = _eliminate(plan, layout, source, slots)
         return torch.from_numpy(result.reshape(*shape, *result.shape[1:]))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN001 # pyright: ignore[reportIncompatibleMethodOverride]
-        """Gradient of the blocks."""
+        """Gradient of the blocks; one that is to be differentiated again goes by way of the referee."""
+        if torch.is_grad_enabled():
+            wanted = [
+                block for block, needed in zip(ctx.saved_tensors, ctx.needs_input_grad[2:], strict=True) if needed
+            ]
+            whole = solve_referee(ctx.plan, ctx.layout, *ctx.saved_tensors)
+            slopes = iter(torch.autograd.grad(whole, wanted, gradient, create_graph=True, materialize_grads=True))
+            return None, None, *(next(slopes) if needed else None for needed in ctx.needs_input_grad[2:])
         source, plan, (shape, blocks) = ctx.source, ctx.plan, ctx.shapes
         result = np.zeros_like(source)
         outer = gradient.resolve_conj().contiguous().numpy().reshape(-1, *gradient.shape[-2:])
-        run_backward(plan.operations, source, ctx.rows, plan.outputs, outer, result, *ctx.slots)
+        run_backward(plan.operations, source, ctx.layout.rows, plan.outputs, outer, result, *ctx.slots)
         whole = torch.from_numpy(result).reshape(len(result), *shape)
         parts = whole.split([size[0] for size, _ in blocks])
         folded = [
@@ -241,7 +263,7 @@ def _eliminate(
     plan: Plan, layout: Layout, source: np.ndarray, slots: tuple[np.ndarray, np.ndarray] | None
 ) -> np.ndarray:
     """Run the tape on rows (rows, batch), slot i starting as row layout.rows[i]; without `slots`, one by one."""
-    _refuse_gain(layout, most_power(source, layout.members, layout.starts), source.itemsize)
+    _refuse_gain(layout, source)
     count = len(plan.ports)
     result = np.zeros((source.shape[1], count, count), dtype=source.dtype)
     smallest = np.full(len(plan.loops), np.inf, REAL[source.itemsize]) if plan.loops else NO_LOOPS[source.itemsize]
@@ -275,17 +297,20 @@ class NotFiniteError(ValueError):
 
 
 class GainError(ValueError):
-    """A passive part that amplifies: its name, port and power; whoever knows its component says so."""
+    """A passive part that amplifies: its name and power; whoever knows its component says so."""
 
-    def __init__(self, leaf: str, port: str, power: float) -> None:
-        super().__init__(leaf, port, power)
-        self.leaf, self.port, self.power = leaf, port, power
+    def __init__(self, leaf: str, power: float) -> None:
+        super().__init__(leaf, power)
+        self.leaf, self.power = leaf, power
 
 
-def _refuse_gain(layout: Layout, worst: tuple[int, float], bytes_each: int) -> None:
-    port, power = worst
-    if power > 1 + TOLERANCE[bytes_each]:
-        raise GainError(*layout.names[port], power)
+def _refuse_gain(layout: Layout, source: np.ndarray) -> None:
+    marks = np.zeros(len(layout.parts), dtype=np.int8)
+    limit = 1 + TOLERANCE[source.itemsize]
+    if suspect(source, layout.terms, layout.entries_at, layout.columns_at, limit, marks):
+        worst = gain_of(layout, source, np.flatnonzero(marks))
+        if worst is not None:
+            raise GainError(*worst)
 
 
 def gather(blocks: tuple[Tensor, ...]) -> tuple[np.ndarray, tuple[int, ...]]:
@@ -326,10 +351,7 @@ def solve_referee(plan: Plan, layout: Layout, *blocks: Tensor) -> Tensor:
     """Return the same by plain torch operations on the tape: for devices other than the CPU."""
     shape = np.broadcast_shapes(*(block.shape[1:] for block in blocks))
     source = torch.cat([lined(block, shape) for block in blocks])
-    powers = source.detach().abs().square().reshape(len(source), -1)[torch.from_numpy(layout.members)]
-    if len(layout.names):
-        leaving = torch.stack([p.sum(0).amax() for p in powers.split(np.diff(layout.starts).tolist())])
-        _refuse_gain(layout, (int(leaving.argmax()), float(leaving.amax())), source.itemsize)
+    _refuse_gain(layout, source.detach().resolve_conj().cpu().numpy().reshape(len(source), -1))
     count = len(plan.ports)
     if not len(plan.outputs):
         return source.new_zeros(*shape, count, count)  # no input reaches an output
@@ -338,13 +360,13 @@ def solve_referee(plan: Plan, layout: Layout, *blocks: Tensor) -> Tensor:
     smallest = []
     for code, d, a, b in plan.operations.tolist():
         if code == LOOP:
-            smallest.append((1 - slots[a].detach()).abs().square().min())
+            smallest += [(1 - slots[a].detach()).abs().square().min()] if source.numel() else []
             slots[d] = 1 / (1 - slots[a])
         elif code == ADD_PRODUCT:
             slots[d] = slots[d] + slots[a] * slots[b]
         else:
             slots[d] = slots[a] * slots[b]
-    if smallest:
+    if smallest and source.numel():
         _refuse_resonance(plan, torch.stack(smallest).cpu().numpy())
     values = torch.stack([slots[slot] for slot in plan.outputs[:, 0].tolist()], -1)
     if not torch.isfinite(torch.view_as_real(values.detach())).all():
