@@ -58,13 +58,16 @@ def main(options: CircuitOptions) -> int:
     netlist = read_netlist(options.netlist, extract=options.extract)
     models = library(options.table, defined=netlist)
     settings = settings_of(options.set)
+    if "wl" in settings:
+        raise ValueError("the wavelengths are those of --wl; --set INSTANCE.wl sets that of one part")
     whole, info = circuit(netlist, models)
     into = options.into or whole.ports[0]
     if into not in whole.ports:
         raise ValueError(f"--into {into}: the circuit has the ports {list(whole.ports)}")
     wl = torch.linspace(low, high, options.points, dtype=torch.float64)
     start = time.perf_counter()
-    s = whole.dense(engine="torch" if options.engine == "torch" else "tape", wl=wl, **settings)[0]
+    carrier = {"wl": wl} if "wl" in whole.setting_names else {}
+    s = whole.dense(engine="torch" if options.engine == "torch" else "tape", **carrier, **settings)[0]
     s = s.expand(len(wl), *s.shape[-2:]).numpy()
     summary = {"instances": len(info.instances), "ports": len(info.ports), "seconds": time.perf_counter() - start}
     if options.engine == "sax":

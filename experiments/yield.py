@@ -55,6 +55,8 @@ def main(options: YieldOptions) -> int:
     """Draw, differentiate, tabulate, draw the picture."""
     if options.draws < 2:
         raise ValueError(f"--draws must be 2 or more, not {options.draws}")
+    if not (0 < options.wl < float("inf")):
+        raise ValueError(f"--wl must be a positive number of um, not {options.wl}")
     given = options.netlist
     netlist: Any = drawn_mesh(options.mesh, seed=options.seed) if given is None else read_netlist(given, extract=False)
     models = library(options.table, defined=netlist)

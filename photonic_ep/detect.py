@@ -34,7 +34,7 @@ class Laser:
     rin_db_hz: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.power_mw >= 0:
+        if not (0 <= self.power_mw < math.inf):
             raise ValueError(f"a laser's power must be zero or more milliwatts, not {self.power_mw}")
 
     def field(
@@ -63,6 +63,8 @@ def emerging(
         ValueError: a port that the circuit does not have.
 
     """
+    if not light:
+        raise ValueError("give light to at least one port")
     for name in light:
         if name not in ports:
             raise ValueError(f"the circuit has no port {name!r} to shine into; it has {list(ports)}")
@@ -97,6 +99,8 @@ class BalancedDetector:
     temperature_k: float = 300.0
 
     def __post_init__(self) -> None:
+        if self.rin_db_hz is not None and not math.isfinite(self.rin_db_hz):
+            raise ValueError(f"the intensity noise must be a number of dB/Hz or none, not {self.rin_db_hz}")
         if not (self.load_ohm is None or self.load_ohm > 0) or not self.temperature_k >= 0:
             raise ValueError(
                 f"a load must be positive, a temperature zero or more, not {self.load_ohm} ohm, {self.temperature_k} K"

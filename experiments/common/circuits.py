@@ -1,5 +1,6 @@
 """Circuits for the scripts: netlists from files, and the models that gdsfactory's component names stand for."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,9 @@ LIBRARY: dict[str, Model] = {
 }
 
 
+MZI = inspect.signature(models.mzi).parameters
+
+
 def read_netlist(path: Path, *, extract: bool) -> Any:  # noqa: ANN401
     """Read a netlist (YAML or JSON) of sax or gdsfactory; with `extract`, the netlist of the layout it describes.
 
@@ -63,7 +67,17 @@ def read_netlist(path: Path, *, extract: bool) -> Any:  # noqa: ANN401
         raise ValueError(f"{path} is no YAML: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds no netlist: a dictionary with instances and ports")
+    _refuse_foreign_mzi(path, content.get("instances"))
     return content
+
+
+def _refuse_foreign_mzi(path: Path, instances: object) -> None:
+    """Ask for the layout where gdsfactory's mzi, a circuit of two ports, would be taken for our 2 x 2 cell."""
+    for name, body in instances.items() if isinstance(instances, dict) else ():
+        component = body.get("component") if isinstance(body, dict) else body
+        settings = (body.get("settings") or {}) if isinstance(body, dict) else {}
+        if component == "mzi" and (path.name.endswith(".pic.yml") or not set(settings) <= set(MZI)):
+            raise ValueError(f"{path}: {name!r} is gdsfactory's mzi, a circuit of its own: use --extract")
 
 
 def save_netlist(path: Path, netlist: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """What fabrication changes in a circuit: independent knobs, each one standard deviation wide, and what they do to S."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -12,15 +12,44 @@ from photonic_ep.circuit import Circuit
 from photonic_ep.circuit.groups import defaults
 
 Kind = Literal["splitting", "width", "heater"]
-SETTINGS: dict[str, Kind] = {
-    "delta": "splitting",
-    "delta_in": "splitting",
-    "delta_out": "splitting",
-    "neff": "width",
-    "theta": "heater",
-    "phi": "heater",
-    "phase": "heater",
-}
+# How a deviation z [rad, or of the index] moves a setting x of a part, whose other settings are `own`.
+Move = Callable[[float, Any, Mapping[str, Any]], Any]
+
+
+def _added(x: float, z: Any, own: Mapping[str, Any]) -> Any:  # noqa: ANN401, ARG001
+    return x + z
+
+
+def _crossing(x: float, z: Any, own: Mapping[str, Any]) -> Any:  # noqa: ANN401, ARG001
+    """Share of the power that crosses: sin^2 of the coupler's angle."""
+    return torch.sin(math.asin(math.sqrt(x)) + torch.as_tensor(z)) ** 2
+
+
+def _staying(x: float, z: Any, own: Mapping[str, Any]) -> Any:  # noqa: ANN401, ARG001
+    return torch.cos(math.acos(math.sqrt(x)) + torch.as_tensor(z)) ** 2
+
+
+def _volts(x: float, z: Any, own: Mapping[str, Any]) -> Any:  # noqa: ANN401, ARG001
+    return x + z / math.pi
+
+
+def _watts(x: float, z: Any, own: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    return x + z * (own["p_pi_mw"] / math.pi)
+
+
+# What varies, by the names of a part's settings; the first of a tuple that the part has wins (`delta` over `coupling`).
+VARIED: list[tuple[Kind, list[dict[str, Move]]]] = [
+    ("splitting", [{"delta": _added}, {"coupling": _crossing}]),
+    ("splitting", [{"coupling_drop": _crossing}]),
+    ("splitting", [{"splitting_ratio_cross": _crossing, "splitting_ratio_thru": _staying}]),
+    ("splitting", [{"delta_in": _added}]),
+    ("splitting", [{"delta_out": _added}]),
+    ("width", [{"neff": _added}]),
+    ("heater", [{"theta": _added}]),
+    ("heater", [{"phi": _added}]),
+    ("heater", [{"phase": _added}, {"voltage": _volts}]),
+    ("heater", [{"power_mw": _watts}]),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +74,11 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True)
 class Knob:
-    """One independent deviation: how far one standard deviation moves which settings."""
+    """One independent deviation: how far one standard deviation moves which settings of which parts."""
 
     kind: Kind
     label: str
-    targets: list[tuple[str, str]]  # path of a part, setting
+    targets: list[tuple[str, dict[str, Move]]]  # path of a part; how each of its settings moves
     sigma: float
 
 
@@ -63,17 +92,15 @@ def knobs(whole: Circuit, models: dict[str, Any], spread: Spread) -> list[Knob]:
         "width": spread.width_nm * spread.index_per_nm,
         "heater": spread.heater_rad,
     }
-    places = [
-        (path, setting)
-        for path, leaf in whole.flat.instances.items()
-        for setting in defaults(models[leaf.component])
-        if setting in SETTINGS
-    ]
-    found = [
-        Knob(kind=SETTINGS[name], label=f"{path}.{name}", targets=[(path, name)], sigma=sigma[SETTINGS[name]])
-        for path, name in places
-    ]
-    widths = [place for place in places if SETTINGS[place[1]] == "width"]
+    found: list[Knob] = []
+    widths: list[tuple[str, dict[str, Move]]] = []
+    for path, leaf in whole.flat.instances.items():
+        known = defaults(models[leaf.component])
+        for kind, choices in VARIED:
+            for moves in [choice for choice in choices if set(choice) <= set(known)][:1]:
+                label = f"{path}.{next(iter(moves))}"
+                found.append(Knob(kind=kind, label=label, targets=[(path, moves)], sigma=sigma[kind]))
+                widths += [(path, moves)] if kind == "width" else []
     if widths:
         found.append(Knob(kind="width", label="die", targets=widths, sigma=spread.die_nm * spread.index_per_nm))
     found = [knob for knob in found if knob.sigma]
@@ -87,23 +114,22 @@ class Varied:
 
     def __init__(self, whole: Circuit, models: dict[str, Any], every: Sequence[Knob], wl: float) -> None:
         self.whole, self.knobs, self.wl = whole, every, wl
-        self._base = {
-            (path, setting): float(leaf.settings.get(setting, defaults(models[leaf.component])[setting]))
-            for path, leaf in whole.flat.instances.items()
-            for knob in every
-            for target, setting in knob.targets
-            if target == path
+        self._own = {
+            path: {**defaults(models[leaf.component]), **leaf.settings} for path, leaf in whole.flat.instances.items()
         }
 
     def s(self, z: Tensor) -> Tensor:
         """S (*batch, out, in) where the knobs, last axis of z, are turned."""
-        moved: dict[tuple[str, str], Any] = dict(self._base)
+        turned: dict[str, dict[str, tuple[Move, Any]]] = {}
         for knob, turn in zip(self.knobs, z.unbind(-1), strict=True):
-            for target in knob.targets:
-                moved[target] = moved[target] + knob.sigma * turn
+            for path, moves in knob.targets:
+                for name, move in moves.items():
+                    _, before = turned.setdefault(path, {}).get(name, (move, 0.0))
+                    turned[path][name] = move, before + knob.sigma * turn
         settings: dict[str, Any] = {"wl": self.wl} if "wl" in self.whole.setting_names else {}
-        for (path, setting), value in moved.items():
-            settings.setdefault(path, {})[setting] = value
+        for path, moved in turned.items():
+            own = self._own[path]
+            settings[path] = {name: move(float(own[name]), shift, own) for name, (move, shift) in moved.items()}
         return self.whole.dense(**settings)[0]
 
     def jacobian(self) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from photonic_ep.circuit.settings import NUMBERS, Picks, Route, Settings, plain
 
 Model = Callable[..., Mapping[tuple[str, str], Any]]
+READY = {float, int, Tensor, torch.nn.Parameter}  # settings that need no second look
 Pattern = tuple[tuple[int, ...], tuple[int, ...]]  # block of each key; leaves in each block (1: all leaves share it)
 
 
@@ -48,6 +49,9 @@ class Group:
     def stacked(self, route: Route, values: list[Any]) -> Settings:
         """Every setting as one value for all leaves, or a tensor (leaves, *batch): the netlist's or the given one."""
         chosen = {name: self._of_leaves(name, picks, route, values) for name, picks in route.own.items()}
+        for name, several in chosen.items():
+            if not set(map(type, several)) <= READY:
+                chosen[name] = [self._checked(name, value) for value in several]
         shared = {name: values[at] for name, at in route.shared.items()}
         for name in self._live:
             if name not in shared:
@@ -59,7 +63,7 @@ class Group:
         for name, value in shared.items():
             full[name] = value[None] if isinstance(value, Tensor) else self._checked(name, value)
         for name, several in chosen.items():
-            full[name] = self._checked(name, _stack(name, several, dtype))
+            full[name] = _stack(name, several, dtype)
         dims = max((v.dim() for v in full.values() if isinstance(v, Tensor)), default=1)
         return {n: _lined(v, dims) if isinstance(v, Tensor) else v for n, v in full.items()}
 

@@ -156,11 +156,12 @@ class Circuit:
         """The netlist made flat: parts by path, links, outer ports."""
         return self._flat
 
-    def netlist(self, **settings: Any) -> dict[str, Any]:  # noqa: ANN401
+    def netlist(self, *, numbered: bool = False, **settings: Any) -> dict[str, Any]:  # noqa: ANN401
         """Return the circuit as a flat netlist of sax, {instances, connections, ports}, with the settings of a call.
 
         A part inside a hierarchy or an array gets a name that sax takes, ring.top -> ring__top; ports keep the names
-        that they came with. Raises ValueError as a call does, and where a setting is a batch or no number.
+        that they came with, or are `numbered` o1, o2, ... Raises ValueError as a call does, and where a setting is a
+        batch or no number.
         """
         given: dict[str, Settings] = {path: {} for path in self._flat.instances}
         for group, chosen in zip(self._groups, self._spread(settings), strict=True):
@@ -173,7 +174,7 @@ class Circuit:
             while name in names.values():
                 name += "_"
             names[path] = name
-        flat = self._named_as_given
+        flat = self._flat if numbered else self._named_as_given
         return {
             "instances": {
                 names[path]: {"component": leaf.component, "settings": given[path]}

@@ -24,6 +24,7 @@ Gain = Literal["refuse", "clip", "keep"]
 WEAK = 0.05  # amplitude below which a phase says little of the delay
 NOISE_RAD = 0.5  # phase over the whole table that may run backwards: noise
 ROUNDING = 1e-6
+EDGE = 1e-7  # relative overshoot of a wavelength that rounding explains
 
 
 class Table:
@@ -55,8 +56,12 @@ class Table:
                 whose group delay is negative.
 
         """
+        self.ports, self.name = tuple(ports), name
+        wl, s = np.asarray(wl, dtype=float), np.asarray(s, dtype=complex)
+        if s.shape != (len(wl), len(self.ports), len(self.ports)) or len(set(self.ports)) < len(self.ports):
+            raise ValueError(f"{name}: S of shape {s.shape} does not fit {len(wl)} wavelengths and ports {self.ports}")
         order = np.argsort(wl)
-        self.wl, s, self.ports, self.name = wl[order], s[order], tuple(ports), name
+        self.wl, s = wl[order], s[order]
         if len(wl) < 2 or not (np.diff(self.wl) > 0).all():
             raise ValueError(f"{name}: a table needs two or more different wavelengths")
         if not (np.isfinite(self.wl).all() and np.isfinite(s).all()):
@@ -64,6 +69,8 @@ class Table:
         s = _limit(s, self.wl, name, gain)
         places = [(a, b) for a in range(len(self.ports)) for b in range(len(self.ports)) if s[:, b, a].any()]
         self.keys = [(self.ports[a], self.ports[b]) for a, b in places]
+        if not places:
+            raise ValueError(f"{name}: the table is dark, every entry is zero")
         values = np.stack([s[:, b, a] for a, b in places], axis=1)
         phase = np.unwrap(np.angle(values), axis=0)
         _check_delay(self.wl, np.abs(values), phase, self.keys, name)
@@ -75,7 +82,7 @@ class Table:
         """S-parameters at wavelengths [um]; ValueError where one is outside the table."""
         wl = wl if isinstance(wl, Tensor) else torch.as_tensor(wl, dtype=torch.float64)
         low, high = float(self._knots[0]), float(self._knots[-1])
-        outside = wl[(wl < low * (1 - 1e-9)) | (wl > high * (1 + 1e-9))]
+        outside = wl[(wl < low * (1 - EDGE)) | (wl > high * (1 + EDGE))]
         if outside.numel():
             raise ValueError(
                 f"{self.name}: the wavelength {float(outside[0]):g} um is outside the table, {low:g} to {high:g} um"
@@ -144,7 +151,7 @@ def lumerical(
         ValueError: as `Table`, or a file that does not follow the format, with its line.
 
     """
-    lines = Path(path).read_text().splitlines()
+    lines = [line for line in Path(path).read_text().splitlines() if not line.lstrip().startswith(("#", "!"))]
     blocks = _bare_table(lines) or _blocks(lines, path, mode)
     names = sorted({port for key in blocks for port in key}, key=_natural)
     first = next(iter(blocks.values()))[:, 0]
@@ -203,7 +210,7 @@ def _blocks(lines: list[str], path: str | Path, mode: int) -> Blocks:
             out, _, mode_out, into, mode_in, _, *delay = [part.strip().strip("'\"") for part in head[1].split(",")]
             count, columns = ast.literal_eval(lines[at].strip())
             rows = np.array([[float(x) for x in line.split()] for line in lines[at + 1 : at + 1 + count]])
-            rows = rows.reshape(count, columns)[:, :3]
+            rows = rows.reshape(count, columns)[:, [0, 1, 2]]
             if len(delay) > 1:
                 raise ValueError("a table swept over parameters is not read; save one set of them")
         except (ValueError, SyntaxError, IndexError, TypeError) as error:
@@ -214,6 +221,8 @@ def _blocks(lines: list[str], path: str | Path, mode: int) -> Blocks:
             centre = (rows[0, 0] + rows[-1, 0]) / 2
             rows[:, 2] += 2 * np.pi * float(delay[0]) * (rows[:, 0] - centre)
         if int(mode_out) == int(mode_in) == mode:
+            if (out, into) in blocks:
+                raise ValueError(f"{path}, line {at - count - 1}: the block from {into!r} to {out!r} is there twice")
             blocks[out, into] = rows
     if not blocks:
         raise ValueError(f"{path} holds no S-parameters of mode {mode}; modes: {sorted(modes) or 'none'}")

@@ -22,7 +22,7 @@ from photonic_ep.circuit.netlist import FlatNetlist, Instance, Port
 from photonic_ep.circuit.solve import Circuit, circuit
 from photonic_ep.circuit.tape import compiled
 
-NUDGE = 1e-8  # relative change of the wavelength that the group delay is taken over
+NUDGE, NUDGE_COARSE = 1e-8, 1e-12  # relative changes of the wavelength that the group delay is taken over
 ROUNDING = 1e-12  # phase that is rounding rather than delay
 DARK = 1e-12  # amplitude of an entry that has no delay worth asking for
 
@@ -63,6 +63,7 @@ class TimeDomain:
         """
         if not (dt_ps > 0 and math.isfinite(dt_ps)):
             raise ValueError(f"the time step must be a positive number of picoseconds, not {dt_ps}")
+        _check_settings(settings or {})
         whole, _ = circuit(netlist, models, active=active)
         self.dt_ps, self.ports = dt_ps, whole.ports
         chosen: dict[str, Any] = dict(settings or {}) | ({"wl": wl} if "wl" in whole.setting_names else {})
@@ -106,6 +107,13 @@ class TimeDomain:
                 raise ValueError(f"the circuit has no port {name!r} to shine into; it has {list(self.ports)}")
         if not light:
             raise ValueError("give a waveform to at least one port")
+        light = {name: torch.as_tensor(field) for name, field in light.items()}
+        for name, field in light.items():
+            if not field.dim() or not field.shape[-1] or field.requires_grad:
+                raise ValueError(
+                    f"the light into {name} must have one or more steps and no gradient (steps are not "
+                    f"differentiable); its shape is {tuple(field.shape)}"
+                )
         if len({field.shape[-1] for field in light.values()}) > 1:
             lengths = {name: field.shape[-1] for name, field in light.items()}
             raise ValueError(f"the waveforms have different numbers of steps: {lengths}")
@@ -151,6 +159,17 @@ def step(steps: int, *, dt_ps: float, start_ps: float = 0.0) -> Complex[Tensor, 
     return (t >= start_ps - 1e-9 * dt_ps).to(torch.complex128)
 
 
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse a wavelength beside the carrier's, and gradients, which steps do not carry."""
+    for name, value in settings.items():
+        if name == "wl":
+            raise ValueError("the wavelength of the carrier is TimeDomain's wl, not a setting")
+        if isinstance(value, Mapping):
+            _check_settings(value)
+        elif isinstance(value, Tensor) and value.requires_grad:
+            raise ValueError(f"the setting {name} requires a gradient, and steps in time are not differentiable")
+
+
 def round_half_up(x: float) -> int:
     """Steps of a delay."""
     return math.floor(x + 0.5)
@@ -163,17 +182,34 @@ def group_delays(
 
     Where a part has no light to measure, or its phase runs backwards, the delay is 0.
     """
-    near = wl * (1 + NUDGE * torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64))
+    coarse, fine = (_turns(whole, wl, settings or {}, change) for change in (NUDGE_COARSE, NUDGE))
+    delays: dict[str, dict[Port, float]] = {}
+    for leaf, turns in fine.items():
+        delays[leaf] = {}
+        for key, (turn, span) in turns.items():
+            # Over the small change a delay of kilometres turns by less than pi; it says how often the large one wraps.
+            rough, rough_span = coarse[leaf][key]
+            whole_turns = round((rough / rough_span * span - turn) / (2 * math.pi))
+            total = turn + 2 * math.pi * whole_turns
+            delays[leaf][key] = total / span if total > ROUNDING else 0.0
+    return delays
+
+
+def _turns(
+    whole: Circuit, wl: float, settings: Mapping[str, Any], change: float
+) -> dict[str, dict[Port, tuple[float, float]]]:
+    """Phase [rad] that every entry turns by over a relative change of the wavelength, and that change [rad/ps]."""
+    near = wl * (1 + change * torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64))
     carrier = {"wl": near} if "wl" in whole.setting_names else {}
     omega = 2 * math.pi * SPEED_OF_LIGHT * 1e-12 / near  # rad/ps
-    delays: dict[str, dict[Port, float]] = {}
-    for leaf, entries in whole.parts(**carrier, **(settings or {})).items():
-        delays[leaf] = {}
+    result: dict[str, dict[Port, tuple[float, float]]] = {}
+    for leaf, entries in whole.parts(**carrier, **settings).items():
+        result[leaf] = {}
         for key, entry in entries.items():
             low, here, high = entry.detach().expand(3)
             turn = float((low * high.conj()).angle()) if abs(here) > DARK else 0.0
-            delays[leaf][key] = turn / float(omega[0] - omega[2]) if turn > ROUNDING else 0.0
-    return delays
+            result[leaf][key] = turn, float(omega[0] - omega[2])
+    return result
 
 
 def _instantaneous(

@@ -16,7 +16,7 @@ from jaxtyping import Complex
 from photontorch.networks import network as pt_network
 from torch import Tensor
 
-from photonic_ep.circuit.groups import Model
+from photonic_ep.circuit.groups import Model, defaults
 from photonic_ep.circuit.netlist import FlatNetlist, Port
 from photonic_ep.circuit.solve import circuit
 from photonic_ep.circuit.time_domain import group_delays
@@ -85,8 +85,9 @@ def transient(
         names: dict[str, list[str]] = {}
         for leaf, entries in whole.parts(**carrier).items():
             names[leaf] = sorted({port for key in entries for port in key})
-            if info.instances[leaf] in GUIDES:
-                parts[leaf] = _guide(whole.flat.instances[leaf].settings)
+            own = {**defaults(models[info.instances[leaf]]), **whole.flat.instances[leaf].settings}
+            if info.instances[leaf] in GUIDES and not own.get("dispersion"):
+                parts[leaf] = _guide(own)
             else:
                 s = np.array([[complex(entries.get((i, o), 0)) for i in names[leaf]] for o in names[leaf]])
                 parts[leaf] = _Part(s, 1e-12 * max(delays[leaf].values()))
@@ -121,8 +122,7 @@ def _network(
     return pt.Network(components=whole, connections=wires)
 
 
-def _guide(settings: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    given: dict[str, Any] = {"length": 10.0, "neff": 2.34, "ng": 3.4, "loss_dB_cm": 0.0, "wl0": 1.55} | dict(settings)
+def _guide(given: Mapping[str, Any]) -> Any:  # noqa: ANN401
     return pt.Waveguide(
         length=given["length"] * LENGTH,
         loss=given["loss_dB_cm"] * 100,

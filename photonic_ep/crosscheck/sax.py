@@ -17,6 +17,9 @@ SAME = {"attenuator", "bend", "coupler", "coupler_ideal", "crossing_ideal", "gra
 SAME |= {"splitter_ideal", "straight", "terminator"}
 
 
+EVERY = -1.0  # stands for all wavelengths where an instance has none of its own
+
+
 def solve(
     netlist: Any,  # noqa: ANN401
     models: Mapping[str, Model],
@@ -37,13 +40,15 @@ def solve(
     """
     jax.config.update("jax_enable_x64", True)
     whole, _ = circuit(netlist, models)
-    flat = whole.netlist(**settings)
+    flat = whole.netlist(**({"wl": EVERY} if "wl" in whole.setting_names else {}), **settings)
     wavelengths = np.atleast_1d(np.asarray(wl, dtype=float))
     # Every instance is a part of its own, its settings bound.
     parts: Any = {
         name: _part(models[body["component"]], body["settings"], wavelengths)
         for name, body in flat["instances"].items()
     }
+    # Ports by number, as `_part` names them, whatever the netlist calls them.
+    flat = whole.netlist(numbered=True)
     composed, _ = sax.circuit({**flat, "instances": {name: name for name in parts}}, parts)
     s = np.zeros((len(wavelengths), len(whole.ports), len(whole.ports)), dtype=complex)
     for (into, out), value in sax.sdict(composed()).items():
@@ -54,7 +59,7 @@ def solve(
 def _part(model: Model, settings: dict[str, Any], wavelengths: np.ndarray) -> Callable[[], Any]:
     """sax's own part with these settings, its ports named as ours, or a part of our numbers."""
     known = defaults(model)
-    own = settings | ({"wl": wavelengths} if "wl" in known else {})
+    own = settings | ({"wl": wavelengths} if settings.get("wl") == EVERY else {})
     name = getattr(model, "__name__", "")
     if name in SAME:
         theirs = getattr(sax.models, name)

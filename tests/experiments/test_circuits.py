@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from experiments.common import spread
-from experiments.common.circuits import LIBRARY, add_drop_ring, drawn_mesh, read_netlist
+from experiments.common.circuits import LIBRARY, add_drop_ring, drawn_mesh, read_netlist, save_netlist
 from experiments.common.shell import run
 from photonic_ep import circuit, models
 
@@ -164,11 +164,14 @@ def test_error_ignores_a_common_phase():
         (("circuit", "NETLIST", "--set", "top.loss_dB_cm=-90"), "'top' (straight) amplifies"),
         (("circuit", "NETLIST", "--set", "top.length=nan"), "top: length"),
         (("circuit", "NETLIST", "--table", "straight"), "COMPONENT=FILE"),
+        (("circuit", "NETLIST", "--set", "wl=1.5"), "those of --wl"),
+        (("circuit", "PIC"), "gdsfactory's mzi, a circuit of its own: use --extract"),
         (("pulse", "--steps", 1), "--steps"),
         (("pulse", "--dt-fs", 0), "time step"),
         (("pulse", "--into", "moon"), "--into moon"),
         (("pulse", "--width-ps", 0), "width must be positive"),
         (("yield", "--draws", 1), "--draws"),
+        (("yield", "--wl", "nan"), "--wl must be a positive number"),
         (("yield", "--mesh", 1), "at least 2 modes"),
         (("yield", "--splitting-rad", -1), "splitting_rad must be zero or more"),
         (("yield", "--splitting-rad", 0, "--heater-rad", 0), "nothing in this circuit varies"),
@@ -178,12 +181,62 @@ def test_error_ignores_a_common_phase():
     ],
 )
 def test_bad_input_is_one_clear_line(netlist, tmp_path, words, message, capsys):
-    name, *rest = (netlist if word == "NETLIST" else word for word in words)
+    chip = tmp_path / "chip.pic.yml"
+    chip.write_text("instances: {a: {component: mzi, settings: {delta_length: 10}}}\nports: {o1: 'a,o1', o2: 'a,o2'}\n")
+    name, *rest = ({"NETLIST": netlist, "PIC": chip}.get(word, word) for word in words)
     assert script(name, *rest, "--out", tmp_path / "out") == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1, lines
     assert message in lines[0]
     assert not (tmp_path / "out").exists()
+
+
+def test_a_saved_mesh_comes_back_in_both_engines(tmp_path):
+    """A mesh of MZIs has no wavelength: it is the same at all of them."""
+    path = tmp_path / "mesh.yml"
+    save_netlist(path, drawn_mesh(3))
+    assert script("circuit", path, "--engine", "sax", "--check", "--points", 3, "--out", tmp_path / "out") == 0
+    assert yaml.safe_load((tmp_path / "out" / "netlist.yml").read_text())["instances"] == drawn_mesh(3)["instances"]
+
+
+def test_a_wavelength_of_one_part_alone_is_the_same_in_sax(netlist, tmp_path):
+    words = ("--set", "lft.coupling=0.3", "top.wl=1.5", "--points", 5)
+    assert script("circuit", netlist, "--engine", "sax", "--check", *words, "--out", tmp_path / "out") == 0
+
+
+def test_every_kind_of_part_has_its_knob():
+    """Angles of couplers however they are given, ratios, indices, heaters; a share keeps its power in both ports."""
+    parts = {
+        "ring": "half_ring",
+        "mmi": {"component": "mmi2x2", "settings": {"loss_dB": 0.0}},
+        "split": "splitter_ideal",
+        "heat": "thermo_optic_phase_shifter",
+        "volt": "phase_shifter",
+    }
+    netlist = {
+        "instances": parts,
+        "connections": {"ring,o4": "mmi,o1", "mmi,o3": "split,o1", "split,o2": "heat,o1", "split,o3": "volt,o1"},
+        "ports": {"in": "ring,o1", "a": "heat,o2", "b": "volt,o2", "c": "mmi,o4", "d": "ring,o3"},
+    }
+    whole, _ = circuit(netlist, LIBRARY)
+    every = spread.knobs(whole, LIBRARY, spread.Spread())
+    assert {knob.label: knob.kind for knob in every} == {
+        "ring.coupling": "splitting",
+        "ring.neff": "width",
+        "mmi.splitting_ratio_cross": "splitting",
+        "split.coupling": "splitting",
+        "heat.neff": "width",
+        "heat.power_mw": "heater",
+        "volt.neff": "width",
+        "volt.phase": "heater",
+        "die": "width",
+    }
+    varied = spread.Varied(whole, LIBRARY, every, 1.55)
+    assert (varied.jacobian().abs().amax((1, 2)) > 1e-6).all()
+    turned = varied.s(torch.tensor([0.0, 0, 3, 0, 0, 0, 0, 0, 0], dtype=torch.float64))
+    still = varied.s(torch.zeros(9, dtype=torch.float64))
+    assert float(turned[:, 0].abs().square().sum()) == pytest.approx(float(still[:, 0].abs().square().sum()), rel=0.01)
+    assert float((turned - still).abs().max()) > 0.01
 
 
 @pytest.mark.parametrize("text", ["- 1\n- 2\n", "a: [", ""])

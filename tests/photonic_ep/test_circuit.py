@@ -1,5 +1,7 @@
 """Circuits against a dense solve with reflections, against sax on the same netlists, and against finite differences."""
 
+from fractions import Fraction
+
 import jax
 import numpy as np
 import pytest
@@ -285,6 +287,105 @@ def test_whole_numbers_are_doubles():
         assert one.dtype == torch.complex128
 
 
+def changed(**changes):
+    return {**MZI, **changes}
+
+
+def wire_of(length):
+    return changed(instances=MZI["instances"] | {"top": {"component": "straight", "settings": {"length": length}}})
+
+
+def test_numbers_of_any_library_are_numbers():
+    """A NumPy double is a float to Python, yet each part keeps its own; arrays may lie backwards in memory."""
+    expected, _ = circuit(MZI, OURS)[0].dense()
+    for length in (np.float64(25), Fraction(25), "2.5e1"):
+        torch.testing.assert_close(circuit(wire_of(length), OURS)[0].dense()[0], expected)
+    ours, _ = circuit(MZI, OURS)
+    expected, _ = ours.dense(wl=torch.tensor([1.6, 1.5], dtype=torch.float64), top={"length": 33.0})
+    for length in (np.float64(33), np.float32(33), np.int64(33), Fraction(33)):
+        got, _ = ours.dense(wl=np.array([1.5, 1.6])[::-1], top={"length": length})
+        torch.testing.assert_close(got, expected, atol=1e-14, rtol=0)
+    big_endian, _ = ours.dense(wl=np.array([1.6, 1.5], dtype=">f8"), top={"length": 33.0})
+    torch.testing.assert_close(big_endian, expected, atol=1e-14, rtol=0)
+
+
+def test_parameters_in_a_netlist_stay_alive():
+    length = torch.nn.Parameter(torch.tensor(25.0, dtype=torch.float64))
+    ours, _ = circuit(wire_of(length), OURS)
+    before, _ = ours.dense()
+    assert torch.autograd.grad(before[0, 2].real, length)[0].abs() > 0
+    length.data += 3.0
+    torch.testing.assert_close(ours.dense()[0], circuit(MZI, OURS)[0].dense(top={"length": 28.0})[0])
+
+
+def test_second_derivatives_are_those_of_the_referee():
+    ours, _ = circuit(ADD_DROP, OURS)
+    wl = torch.linspace(1.54, 1.56, 4, dtype=torch.float64)
+
+    def power(coupling, engine="tape"):
+        return ours.dense(engine=engine, wl=wl, lft={"coupling": coupling})[0][:, 1, 0].abs().square().sum()
+
+    at = torch.tensor(0.3, dtype=torch.float64)
+    tape, plain = (torch.autograd.functional.hessian(lambda x, e=e: power(x, e), at) for e in ("tape", "torch"))
+    torch.testing.assert_close(tape, plain, atol=1e-10, rtol=1e-10)
+    assert torch.autograd.gradgradcheck(power, at.clone().requires_grad_())
+
+
+def test_settings_of_a_circuit_in_a_netlist_reach_its_parts_as_in_sax():
+    top = HIERARCHY["top_level"]
+    first = {"component": "mzi", "settings": {"top": {"length": 77.0}, "height": 3.0}}
+    netlist = {**HIERARCHY, "top_level": {**top, "instances": {**top["instances"], "first": first}}}
+    ours, info = circuit(netlist, OURS)
+    theirs = sax.sdict(sax.circuit(netlist, THEIRS)[0](wl=WL))
+    got = ours(wl=torch.from_numpy(WL))
+    np.testing.assert_allclose(got["in", "out0"].numpy(), np.asarray(theirs["in", "out0"]), atol=1e-10)
+    assert info.ignored == {"first": ["height"]}
+
+
+def test_what_names_a_part_beats_what_names_its_circuit():
+    ours, _ = circuit(HIERARCHY, OURS)
+    expected, _ = ours.dense(first={"top": {"length": 5.0}, "btm": {"length": 9.0}})
+    for chosen in (
+        {"first.top": {"length": 5.0}, "first": {"length": 9.0}},
+        {"first": {"length": 9.0}, "first.top": {"length": 5.0}},
+    ):
+        torch.testing.assert_close(ours.dense(**chosen)[0], expected, atol=1e-14, rtol=0)
+    both, _ = ours.dense(**{"first.top": {"length": 5.0}, "first": {"top": {"neff": 2.0}}})
+    torch.testing.assert_close(both, ours.dense(first={"top": {"length": 5.0, "neff": 2.0}})[0], atol=1e-14, rtol=0)
+
+
+def test_plain_numbers_from_a_model_are_doubles():
+    netlist = {"instances": {"x": "x"}, "ports": {"a": "x,o1", "b": "x,o2"}}
+    ours, _ = circuit(netlist, {"x": lambda: {("o1", "o2"): 0.1}})
+    assert complex(ours()["a", "b"]) == 0.1
+
+
+def test_names_of_a_flat_netlist_stay_apart_and_ports_keep_theirs():
+    wire = {"instances": {"s": "straight"}, "ports": {"i": "s,in0", "o": "s,out0"}}
+    top = {
+        "instances": {"x": "wire", "x__s": {"component": "straight", "settings": {"length": 50.0}}},
+        "connections": {"x,o": "x__s,in0"},
+        "ports": {"in": "x,i", "out": "x__s,out0"},
+    }
+    ours, _ = circuit({"top": top, "wire": wire}, OURS)
+    saved = ours.netlist()
+    assert len(saved["instances"]) == 2
+    theirs = sax.sdict(sax.circuit(saved, THEIRS)[0](wl=WL))
+    got = ours(wl=torch.from_numpy(WL))["in", "out"]
+    np.testing.assert_allclose(got.numpy(), np.asarray(theirs["in", "out"]), atol=1e-10)
+    with pytest.raises(ValueError, match=r"x\.s\.length is a batch"):
+        ours.netlist(**{"x.s": {"length": torch.ones(3)}})
+
+
+def test_arrays_of_circuits_take_settings_by_their_name():
+    two = {"m": {"component": "mzi", "array": {"columns": 2, "rows": 1}}}
+    ends = {"in": "m<0.0>,in0", "out": "m<1.0>,out0"}
+    top = {"instances": two, "connections": {"m<0.0>,out0": "m<1.0>,in0"}, "ports": ends}
+    ours, _ = circuit({"top": top, "mzi": MZI}, OURS)
+    each, _ = ours.dense(**{f"m<{n}.0>.top": {"length": 30.0} for n in (0, 1)})
+    torch.testing.assert_close(ours.dense(m={"top": {"length": 30.0}})[0], each, atol=1e-14, rtol=0)
+
+
 def test_circuits_as_parts_keep_their_own_settings():
     """Two parts share a circuit as model; one gets a length of its own from the netlist, the other its defaults."""
     inner, _ = circuit(MZI, OURS)
@@ -324,10 +425,6 @@ def test_structure_decides_what_is_computed():
     assert circuit(dark, OURS)[1].operations == circuit(lattice(2), OURS)[1].operations
 
 
-def changed(**changes):
-    return {**MZI, **changes}
-
-
 @pytest.mark.parametrize(
     ("netlist", "message"),
     [
@@ -342,6 +439,16 @@ def changed(**changes):
         (changed(instances=MZI["instances"] | {"top": "laser"}), "no model for the component 'laser' of 'top'"),
         (changed(instances=MZI["instances"] | {"top": {"settings": {}}}), "'top' needs a component"),
         ({"a": {"instances": {"x": "a"}, "ports": {"o": "x,o"}}}, "contains itself"),
+        (changed(connections=[["lft,in0", "rgt,in0"]]), "connections must be a dictionary"),
+        (changed(connections={"lft,in1": 3}), "a port is written INSTANCE,PORT, not 3"),
+        (changed(nets=[{"p1": "lft,in1"}]), "nets must be a list of .p1: .., p2: .."),
+        (changed(instances=["lft"]), "instances must be a dictionary"),
+        (changed(instances=MZI["instances"] | {"top": {"component": "straight", "array": [2, 1]}}), "array of 'top'"),
+        (
+            changed(instances=MZI["instances"] | {"top": {"component": "straight", "settings": [1]}}),
+            "settings of 'top'",
+        ),
+        (wire_of(None), "top: length must be a number, not None"),
         (
             {"a": {"instances": {"x": "b"}, "ports": {"o": "x,zap"}}, "b": MZI},
             "'x' has no port 'zap'",
@@ -362,6 +469,12 @@ def test_impossible_netlists_name_the_place(netlist, message):
         ({"wl": float("nan")}, "not finite; NaN or infinite settings: .*top, btm: wl"),
         ({"btm": {"length": float("inf")}}, "not finite; NaN or infinite settings: btm: length$"),
         ({"btm": {"loss_dB_cm": -3.0, "length": 1e4}}, "'btm' .straight. amplifies: 1.99526 times .* 3 dB"),
+        ({"lft": {"coupling": float("nan")}}, "lft, rgt: coupling is a share of power between 0 and 1, not nan"),
+        ({"top": {"length": "long"}}, "top, btm: length must be a number, not 'long'"),
+        ({"top": {"length": np.array(["a"])}}, "a setting is a number or an array of numbers"),
+        ({"wl": 0.0}, "top, btm: .* is the wavelength or a length zero"),
+        ({"wl": torch.zeros(2)}, "not finite; .* is a wavelength or another divisor zero"),
+        ({"wl": torch.ones(4), "top": {"length": torch.ones(3)}}, "shapes: .*wl .4,.*length .3,"),
         ({"wl": torch.linspace(1.5, 1.6, 9), "top": {"loss_dB_cm": -1.0, "length": 1e4}}, "'top' .* 1 dB"),
     ],
 )
@@ -379,6 +492,10 @@ def test_a_part_may_amplify_only_where_it_is_named():
         r, t = torch.tensor(reflection + 0j).sqrt(), torch.tensor(1 - reflection + 0j).sqrt()
         return {("o1", "o1"): r, ("o1", "o2"): t, ("o2", "o1"): t, ("o2", "o2"): r}
 
+    quiet, _ = circuit({"instances": {"m": "m"}, "ports": {"a": "m,o1", "b": "m,o2"}}, {"m": lambda r=0.0: mirror(r)})
+    for engine in ("tape", "torch"):
+        with pytest.raises(ValueError, match=r"'m' .m. amplifies: 1\.8 times"):
+            quiet.dense(engine=engine, r=0.2)
     netlist = {"instances": {"m": "mirror", "wire": "straight"}, "connections": {"m,o2": "wire,o1"}}
     netlist |= {"ports": {"in": "m,o1", "out": "wire,o2"}}
     with pytest.raises(ValueError, match=r"'m' .mirror. amplifies: 2 times .* 3.01 dB"):

@@ -60,5 +60,11 @@ def test_impossible_ends_are_refused():
         Laser(power_mw=-1.0)
     with pytest.raises(ValueError, match="load must be positive"):
         BalancedDetector(load_ohm=0.0)
+    with pytest.raises(ValueError, match="power must be zero or more milliwatts, not inf"):
+        Laser(power_mw=math.inf)
+    with pytest.raises(ValueError, match="intensity noise must be a number"):
+        BalancedDetector(rin_db_hz=math.nan)
+    with pytest.raises(ValueError, match="give light to at least one port"):
+        emerging(torch.zeros(1, 1, dtype=torch.complex128), ("o1",), {})
     with pytest.raises(ValueError, match="no port 'o9' to shine into"):
         emerging(torch.zeros(1, 1, dtype=torch.complex128), ("o1",), {"o9": Laser().field()})

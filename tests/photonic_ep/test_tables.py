@@ -6,7 +6,7 @@ import sax
 import skrf
 import torch
 
-from photonic_ep import circuit, models, tables
+from photonic_ep import circuit, models, tables, time_domain
 
 C = 2.99792458e14  # um/s
 WL = np.linspace(1.5, 1.6, 101)
@@ -118,6 +118,12 @@ def test_a_table_elsewhere_than_the_default_wavelength_waits_for_its_own(tmp_pat
     assert abs(ours(wl=1.31)["in", "out"]) > 0.1
     with pytest.raises(ValueError, match=r"1.55 um is outside the table, 1.28 to 1.34 um"):
         ours()
+    # As a part of another circuit, and with a carrier at the table's edge.
+    whole, _ = circuit({"instances": {"x": "inner"}, "ports": {"p": "x,in", "q": "x,out"}}, {"inner": ours})
+    torch.testing.assert_close(whole(wl=1.31)["p", "q"], ours(wl=1.31)["in", "out"])
+    netlist = {"instances": {"a": "t"}, "ports": {"in": "a,o1", "out": "a,o4"}}
+    domain = time_domain.TimeDomain(netlist, {"t": table}, dt_ps=0.05, wl=1.28)
+    assert domain.delays["a"] == round(0.34 / 0.05)
 
 
 def test_gain_of_a_table_is_refused_clipped_or_kept(tmp_path):
@@ -136,6 +142,9 @@ def test_gain_of_a_table_is_refused_clipped_or_kept(tmp_path):
         ({"s": np.where(np.arange(101)[:, None, None] == 3, np.nan, sampled())}, "NaN"),
         ({"wl": np.where(WL > 1.55, 1.6, WL)}, "different wavelengths"),
         ({"wl": WL[:1], "s": sampled()[:1]}, "two or more"),
+        ({"ports": ("o1", "o2", "o3")}, "does not fit"),
+        ({"ports": ("o1", "o2", "o3", "o3")}, "does not fit"),
+        ({"s": np.zeros((101, 4, 4), dtype=complex)}, "the table is dark"),
     ],
 )
 def test_impossible_tables_are_refused(change, message):
@@ -151,6 +160,8 @@ def test_impossible_tables_are_refused(change, message):
         ('("port 1","TE",1,"port 1",1,"transmission")\n(3,3)\n1e14 0 0\n2e14 0 0\n', "line 1: no block"),
         ('("port 1","TE",1,"port 1",1,"transmission")\n(2,3)\n1e14 0 0\n2e14 zero 0\n', "line 1: no block"),
         ('("port 1","TE",1,"port 1",1,"transmission",0,"L")\n(1,3)\n1e14 0 0\n', "line 1: .* swept"),
+        ('("port 1","TE",1,"port 1",1,"transmission")\n(1,2)\n1e14 0\n', "line 1: no block"),
+        (2 * '("port 1","TE",1,"port 1",1,"transmission")\n(2,3)\n1e14 0.1 0\n2e14 0.1 0\n', "is there twice"),
         ('("port 1","TE")\n(2,3)\n1e14 0 0\n2e14 0 0\n', "line 1: no block"),
     ],
 )

@@ -105,6 +105,32 @@ def test_a_batch_of_inputs_is_each_alone_and_light_adds():
         torch.testing.assert_close(field[2, 1], alone[port] + other[port], atol=1e-13, rtol=0)
 
 
+@pytest.mark.parametrize("length", [1e4, 1e7, 2e7, 1e8, 3e9])
+def test_delays_of_kilometres_do_not_wrap(length):
+    whole, _ = circuit({"instances": {"w": "straight"}, "ports": {"a": "w,o1", "b": "w,o2"}}, MODELS)
+    (delay, _) = time_domain.group_delays(whole, wl=1.55, settings={"w": {"length": length}})["w"].values()
+    assert delay == pytest.approx(3.4 * length / C, rel=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_photontorch_takes_losses_and_dispersion_as_they_are():
+    from photonic_ep.crosscheck import photontorch
+
+    netlist = {
+        "instances": {
+            "bend": {"component": "bend", "settings": {"length": 1000.0}},
+            "wire": {"component": "straight", "settings": {"length": 400.0, "wl0": 1.5, "dispersion": -1000.0}},
+        },
+        "connections": {"bend,o2": "wire,o1"},
+        "ports": {"a": "bend,o1", "b": "wire,o2"},
+    }
+    parts = {"bend": models.bend, "straight": models.straight}
+    light = time_domain.step(600, dt_ps=DT)
+    ours = time_domain.TimeDomain(netlist, parts, dt_ps=DT).run({"a": light})["b"]
+    theirs = photontorch.transient(netlist, parts, {"a": light}, dt_ps=DT)["b"]
+    torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
+
+
 def test_without_waveguides_the_circuit_answers_at_once():
     whole = time_domain.TimeDomain(mesh_netlist(clements(3)), MODELS, dt_ps=DT)
     light = torch.randn(5, dtype=torch.complex128, generator=torch.Generator().manual_seed(0))
@@ -136,6 +162,9 @@ def test_a_pulse_has_its_width():
         ({"dt_ps": float("nan")}, "time step must be"),
         ({"settings": {"loop": {"length": torch.ones(3)}}}, r"one value a setting, not a batch \(3,\)"),
         ({"settings": {"loop": {"colour": 1.0}}}, "no setting 'colour'"),
+        ({"settings": {"wl": 1.5}}, "carrier is TimeDomain's wl"),
+        ({"settings": {"loop": {"wl": 1.5}}}, "carrier is TimeDomain's wl"),
+        ({"settings": {"dc": {"coupling": torch.tensor(0.3, requires_grad=True)}}}, "not differentiable"),
         ({"settings": {"loop": {"loss_dB_cm": -400.0}}}, "'loop' .straight. amplifies"),
         ({"wl": float("nan")}, "not finite"),
     ],
@@ -154,6 +183,9 @@ def test_impossible_light_is_refused():
         whole.run({})
     with pytest.raises(ValueError, match="different numbers of steps"):
         whole.run({"in": ones, "out": ones[:3]})
+    for light in (ones[:0], ones.clone().requires_grad_()):
+        with pytest.raises(ValueError, match="the light into in must have one or more steps and no gradient"):
+            whole.run({"in": light})
     with pytest.raises(ValueError, match="must be positive, not -1"):
         time_domain.low_pass(torch.ones(3), bandwidth_hz=-1.0, dt_ps=DT)
     with pytest.raises(ValueError, match="width must be positive"):
