@@ -1,6 +1,6 @@
 """The circuit solver against sax: from parameters to dense S and its gradient, one thread, kernels warm.
 
-Expected: 3 to 4 times sax for a ring, 5 to 20 times for lattices and meshes, 2 times for one small mesh at one setting.
+Expected: 3 to 4 times sax for a ring, 5 to 13 times for lattices and meshes, 2 times for one small mesh at one setting.
 Minutes: one, most of it sax's compiler.
 """
 
