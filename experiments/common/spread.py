@@ -22,11 +22,16 @@ def _added(x: float, z: Any, own: Mapping[str, Any]) -> Any:  # noqa: ANN401, AR
 
 def _crossing(x: float, z: Any, own: Mapping[str, Any]) -> Any:  # noqa: ANN401, ARG001
     """Share of the power that crosses: sin^2 of the coupler's angle."""
-    return torch.sin(math.asin(math.sqrt(x)) + torch.as_tensor(z)) ** 2
+    return torch.sin(math.asin(math.sqrt(_inside(x))) + torch.as_tensor(z)) ** 2
 
 
 def _staying(x: float, z: Any, own: Mapping[str, Any]) -> Any:  # noqa: ANN401, ARG001
-    return torch.cos(math.acos(math.sqrt(x)) + torch.as_tensor(z)) ** 2
+    return torch.cos(math.acos(math.sqrt(_inside(x))) + torch.as_tensor(z)) ** 2
+
+
+def _inside(share: float) -> float:
+    """Keep off 0 and 1, where an amplitude has no slope in its power."""
+    return min(max(share, 1e-12), 1 - 1e-12)
 
 
 def _volts(x: float, z: Any, own: Mapping[str, Any]) -> Any:  # noqa: ANN401, ARG001
@@ -34,7 +39,7 @@ def _volts(x: float, z: Any, own: Mapping[str, Any]) -> Any:  # noqa: ANN401, AR
 
 
 def _watts(x: float, z: Any, own: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    return x + z * (own["p_pi_mw"] / math.pi)
+    return x + z * (float(own["p_pi_mw"]) / math.pi)
 
 
 # What varies, by the names of a part's settings; the first of a tuple that the part has wins (`delta` over `coupling`).
@@ -137,7 +142,7 @@ class Varied:
         z = torch.zeros(len(self.knobs), dtype=torch.float64, requires_grad=True)
         s = self.s(z)
         slopes = torch.zeros(len(self.knobs), *s.shape, dtype=s.dtype)
-        for out, into in torch.nonzero(s.detach().abs() > 0).tolist():
+        for into, out in self.whole.plan.outputs[:, 1:].tolist():
             real, imag = (
                 torch.autograd.grad(part, z, retain_graph=True)[0] for part in (s[out, into].real, s[out, into].imag)
             )

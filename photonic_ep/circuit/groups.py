@@ -72,9 +72,15 @@ class Group:
 
     def _read(self, place: str, name: str, value: Any) -> Any:  # noqa: ANN401
         """Read a setting; where the model's default is a number, a text such as YAML's 1e3 is one too."""
+        if isinstance(value, list | tuple) and any(isinstance(item, Tensor) for item in value):
+            raise ValueError(f"{place}: {name} must be one tensor, not a list of tensors")
         value = plain(value)
         default = self.parameters[name]
-        if isinstance(value, float | int | Tensor) or isinstance(default, str | bool | NoneType | Mapping):
+        if (
+            isinstance(value, float | int | Tensor)
+            or isinstance(default, str | bool | NoneType | Mapping)
+            or default is inspect.Parameter.empty
+        ):
             return value
         try:
             return float(value)
@@ -136,7 +142,7 @@ def _stack(name: str, values: list[Any], dtype: torch.dtype) -> Any:  # noqa: AN
         return numbers if dtype == torch.float64 else numbers.to(dtype)
     if isinstance(first, Tensor) and all(value is first for value in values):
         return first[None]
-    if not all(isinstance(value, Tensor | float | int) for value in values):
+    if not all(isinstance(value, Tensor | float | int) and not isinstance(value, bool) for value in values):
         if not any(isinstance(value, Tensor) for value in values) and all(value == first for value in values):
             return first  # a word that all share
         raise ValueError(f"{name}: values that are no numbers must be the same for all parts of a model: {values}")

@@ -77,7 +77,8 @@ def _expand(
     for instance, content in _instances(body, where):
         component, settings = content
         leaf = f"{path}{instance}"
-        settings = {**settings, **_mapping(given.get(instance), f"{leaf}: settings")}
+        for name_given in dict.fromkeys((instance.partition("<")[0], instance)):  # of an array, then of one of it
+            settings = _merged(settings, _mapping(given.get(name_given), f"{leaf}: settings"))
         if component in models:
             flat.instances[leaf] = Instance(component=component, settings=settings)
             below[instance] = None
@@ -86,6 +87,7 @@ def _expand(
         elif component in circuits:
             below[instance] = _expand(circuits, component, f"{leaf}.", settings, models, flat, (*inside, component))
             known = {name for name, _ in _instances(_mapping(circuits[component], component), component)}
+            known |= {name.partition("<")[0] for name in known}
             if set(settings) - known:
                 flat.ignored[leaf] = sorted(set(settings) - known)
         elif instance in used:
@@ -106,6 +108,16 @@ def _expand(
 
     flat.links.extend((resolve(a), resolve(b)) for a, b in joins)
     return {port: resolve(place) for port, place in outer.items()}
+
+
+def _merged(settings: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with others over them, circuit in circuit."""
+    both = {
+        name: _merged(settings[name], value)
+        for name, value in over.items()
+        if isinstance(value, Mapping) and isinstance(settings.get(name), Mapping)
+    }
+    return {**settings, **over, **both}
 
 
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:  # noqa: ANN401
@@ -145,8 +157,11 @@ def _instances(body: Mapping[str, Any], where: str) -> Iterator[tuple[str, tuple
         if not array:
             yield name, pair
             continue
-        for column in range(int(array.get("columns", 1))):
-            for row in range(int(array.get("rows", 1))):
+        columns, rows = array.get("columns", array.get("num_a", 1)), array.get("rows", array.get("num_b", 1))
+        if not all(isinstance(n, int) and n > 0 for n in (columns, rows)):
+            raise ValueError(f"{where}: array of {name!r} needs columns and rows, whole numbers, not {dict(array)}")
+        for column in range(columns):
+            for row in range(rows):
                 yield f"{name}<{column}.{row}>", pair
 
 

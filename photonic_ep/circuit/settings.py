@@ -49,7 +49,11 @@ def unpack(settings: Settings) -> tuple[Names, list[Any]]:
 def plain(value: Any) -> Any:  # noqa: ANN401
     """Numbers of any library as floats or doubles in tensors, arrays as tensors; words and the rest as they are."""
     if isinstance(value, Tensor):
+        if value.dtype in (torch.float16, torch.bfloat16):
+            return value.float()  # torch has no complex numbers of that size to compute with
         return value if value.is_floating_point() or value.is_complex() else value.double()
+    if isinstance(value, np.bool_):
+        return bool(value)
     if isinstance(value, str | bool) or type(value) in NUMBERS:
         return value
     if isinstance(value, Real):
@@ -104,10 +108,11 @@ def _targets(path: str, setting: str, groups: Kinds) -> tuple[bool, list[tuple[i
     Also whether the path names parts, rather than a circuit around them.
     """
     leaves = {leaf: (g, n) for g, (members, _) in enumerate(groups) for n, leaf in enumerate(members)}
-    named = [leaves[path]] if path in leaves else [leaves[leaf] for leaf in leaves if _any_of_array(leaf) == path]
+    asked = _names(path)
+    found = {leaf: _names(leaf) for leaf in leaves}
+    named = [leaves[leaf] for leaf, names in found.items() if len(names) == len(asked) and _is_in(names, asked)]
     exact = bool(named)
-    inside = (leaf for leaf in leaves if leaf.startswith(f"{path}.") or _any_of_array(leaf).startswith(f"{path}."))
-    named = named or [leaves[leaf] for leaf in inside]
+    named = named or [leaves[leaf] for leaf, names in found.items() if _is_in(names, asked)]
     if not named:
         raise ValueError(f"no instance {path!r} in this circuit; it has {sorted(leaves)}")
     knowing = [(group, number) for group, number in named if setting in groups[group][1]]
@@ -117,9 +122,14 @@ def _targets(path: str, setting: str, groups: Kinds) -> tuple[bool, list[tuple[i
     return exact, knowing
 
 
-def _any_of_array(leaf: str) -> str:
-    """ring<0.1>.top -> ring.top."""
-    return re.sub(r"<[^>]*>", "", leaf)
+def _names(path: str) -> list[str]:
+    """ring<0.1>.top -> ring<0.1>, top."""
+    return re.findall(r"[^.<]+(?:<[^>]*>)?", path)
+
+
+def _is_in(leaf: list[str], path: list[str]) -> bool:
+    """Whether a leaf is what a path names or inside it; the name of an array means all of it."""
+    return len(leaf) >= len(path) and all(b in (a, a.partition("<")[0]) for a, b in zip(leaf, path, strict=False))
 
 
 def _by_path(settings: Mapping[str, Any]) -> Settings:

@@ -215,6 +215,7 @@ class Tape(torch.autograd.Function):
     def forward(ctx, plan: Plan, layout: Layout, *blocks: Tensor) -> Tensor:  # noqa: ANN001
         """Eliminate."""
         source, shape = gather(blocks)
+        _refuse_gain(layout, source, blocks)
         slots = _slots(plan, source, KEPT)
         # Copies of our own: nobody can change them before the backward pass.
         ctx.source, ctx.slots, ctx.plan, ctx.layout = source, slots, plan, layout
@@ -254,6 +255,7 @@ def solve_tape(plan: Plan, layout: Layout, *blocks: Tensor) -> Tensor:
     if torch.is_grad_enabled() and any(block.requires_grad for block in blocks):
         return Tape.apply(plan, layout, *blocks)  # pyright: ignore[reportReturnType]
     source, shape = gather(blocks)
+    _refuse_gain(layout, source, blocks)
     slots = _slots(plan, source, 0) if source.shape[1] >= FEW else None
     result = _eliminate(plan, layout, source, slots)
     return torch.from_numpy(result.reshape(*shape, *result.shape[1:]))
@@ -263,7 +265,6 @@ def _eliminate(
     plan: Plan, layout: Layout, source: np.ndarray, slots: tuple[np.ndarray, np.ndarray] | None
 ) -> np.ndarray:
     """Run the tape on rows (rows, batch), slot i starting as row layout.rows[i]; without `slots`, one by one."""
-    _refuse_gain(layout, source)
     count = len(plan.ports)
     result = np.zeros((source.shape[1], count, count), dtype=source.dtype)
     smallest = np.full(len(plan.loops), np.inf, REAL[source.itemsize]) if plan.loops else NO_LOOPS[source.itemsize]
@@ -304,11 +305,11 @@ class GainError(ValueError):
         self.leaf, self.power = leaf, power
 
 
-def _refuse_gain(layout: Layout, source: np.ndarray) -> None:
+def _refuse_gain(layout: Layout, source: np.ndarray, blocks: tuple[Tensor, ...]) -> None:
     marks = np.zeros(len(layout.parts), dtype=np.int8)
-    limit = 1 + TOLERANCE[source.itemsize]
-    if suspect(source, layout.terms, layout.entries_at, layout.columns_at, limit, marks):
-        worst = gain_of(layout, source, np.flatnonzero(marks))
+    most = 1 + TOLERANCE[min([block.itemsize for block in blocks], default=16)]
+    if suspect(source, layout.terms, layout.entries_at, layout.columns_at, most, marks):
+        worst = gain_of(layout, source, np.flatnonzero(marks), most)
         if worst is not None:
             raise GainError(*worst)
 
@@ -351,7 +352,7 @@ def solve_referee(plan: Plan, layout: Layout, *blocks: Tensor) -> Tensor:
     """Return the same by plain torch operations on the tape: for devices other than the CPU."""
     shape = np.broadcast_shapes(*(block.shape[1:] for block in blocks))
     source = torch.cat([lined(block, shape) for block in blocks])
-    _refuse_gain(layout, source.detach().resolve_conj().cpu().numpy().reshape(len(source), -1))
+    _refuse_gain(layout, source.detach().resolve_conj().cpu().numpy().reshape(len(source), -1), blocks)
     count = len(plan.ports)
     if not len(plan.outputs):
         return source.new_zeros(*shape, count, count)  # no input reaches an output

@@ -189,6 +189,8 @@ def group_delays(
         for key, (turn, span) in turns.items():
             # Over the small change a delay of kilometres turns by less than pi; it says how often the large one wraps.
             rough, rough_span = coarse[leaf][key]
+            if abs(rough) > 1:
+                raise ValueError(f"the group delay of {leaf!r} is beyond a tenth of a millisecond, too long to measure")
             whole_turns = round((rough / rough_span * span - turn) / (2 * math.pi))
             total = turn + 2 * math.pi * whole_turns
             delays[leaf][key] = total / span if total > ROUNDING else 0.0

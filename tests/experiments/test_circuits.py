@@ -143,6 +143,21 @@ def test_the_jacobian_is_that_of_finite_differences():
     torch.testing.assert_close(varied.jacobian(), expected, atol=1e-8, rtol=0)
 
 
+@pytest.mark.parametrize(
+    ("component", "settings"),
+    [("coupler_ideal", {"coupling": 0.0}), ("half_ring", {"coupling": 0.0}), ("splitter_ideal", {"coupling": 1.0})],
+)
+def test_a_share_of_nothing_still_has_a_slope(component, settings):
+    """A coupler that couples nothing lets an error of its angle through in first order."""
+    ports = {f"p{n}": f"x,o{n}" for n in range(1, 4 if component == "splitter_ideal" else 5)}
+    netlist = {"instances": {"x": {"component": component, "settings": settings}}, "ports": ports}
+    whole, _ = circuit(netlist, LIBRARY)
+    every = [knob for knob in spread.knobs(whole, LIBRARY, spread.Spread()) if knob.kind == "splitting"]
+    slopes = spread.Varied(whole, LIBRARY, every, 1.55).jacobian()
+    assert float(slopes.abs().max()) == pytest.approx(0.02, rel=1e-4)
+    assert torch.isfinite(torch.view_as_real(slopes)).all()
+
+
 def test_error_ignores_a_common_phase():
     s = models.mzi(theta=0.3, phi=0.2)
     nominal = torch.stack([torch.stack([s["o2", "o3"], s["o1", "o3"]]), torch.stack([s["o2", "o4"], s["o1", "o4"]])])

@@ -342,6 +342,50 @@ def test_settings_of_a_circuit_in_a_netlist_reach_its_parts_as_in_sax():
     assert info.ignored == {"first": ["height"]}
 
 
+def test_settings_of_circuits_in_circuits_merge_and_reach_arrays_as_in_sax():
+    leaf = {"instances": {"w": {"component": "straight", "settings": {"length": 3.0}}}}
+    leaf |= {"ports": {"in0": "w,in0", "out0": "w,out0"}}
+    mid = {
+        "instances": {
+            "inn": {"component": "leaf", "settings": {"w": {"neff": 2.9}}},
+            "arr": {"component": "straight", "array": {"columns": 2, "rows": 1}, "settings": {"length": 1.0}},
+        },
+        "connections": {"inn,out0": "arr<0.0>,in0", "arr<0.0>,out0": "arr<1.0>,in0"},
+        "ports": {"in0": "inn,in0", "out0": "arr<1.0>,out0"},
+    }
+    m = {"component": "mid", "settings": {"inn": {"w": {"length": 4.1}}, "arr": {"length": 9.0}}}
+    netlist = {"t": {"instances": {"m": m}, "ports": {"in": "m,in0", "out": "m,out0"}}, "mid": mid, "leaf": leaf}
+    ours, info = circuit(netlist, OURS)
+    assert not info.ignored
+    wl = 1.53
+    expected = (
+        models.straight(wl=wl, neff=2.9, length=4.1)["o1", "o2"] * models.straight(wl=wl, length=18.0)["o1", "o2"]
+    )
+    assert complex(ours(wl=wl)["in", "out"]) == pytest.approx(complex(expected), abs=1e-12)
+    one, _ = ours.dense(wl=wl, m={"arr<0.0>": {"length": 5.0}})
+    assert complex(one[1, 0]) == pytest.approx(
+        complex(
+            models.straight(wl=wl, length=14.0)["o1", "o2"] * models.straight(wl=wl, neff=2.9, length=4.1)["o1", "o2"]
+        )
+    )
+
+
+def test_words_and_flags_reach_models_as_they_are():
+    def part(*, wl=1.55, flag=False, kind="te"):
+        return models.straight(wl=wl, length=10.0 + (5.0 if flag else 0.0) + (1.0 if kind == "tm" else 0.0))
+
+    body = {"component": "p", "settings": {"flag": True, "kind": "tm"}}
+    netlist = {
+        "instances": {"a": body, "b": body},
+        "connections": {"a,o2": "b,o1"},
+        "ports": {"i": "a,o1", "o": "b,o2"},
+    }
+    ours, _ = circuit(netlist, {"p": part})
+    expected = complex(models.straight(length=32.0)["o1", "o2"])
+    assert complex(ours()["i", "o"]) == pytest.approx(expected)
+    assert complex(ours(flag=np.bool_(True))["i", "o"]) == pytest.approx(expected)
+
+
 def test_what_names_a_part_beats_what_names_its_circuit():
     ours, _ = circuit(HIERARCHY, OURS)
     expected, _ = ours.dense(first={"top": {"length": 5.0}, "btm": {"length": 9.0}})
@@ -405,6 +449,15 @@ def test_circuits_as_parts_keep_their_own_settings():
 
 def test_an_empty_batch_is_empty():
     assert circuit(MZI, OURS)[0].dense(wl=torch.empty(0))[0].shape == (0, 4, 4)
+
+
+def test_single_precision_does_not_look_like_gain():
+    netlist = {"instances": {"a": "ring", "b": "straight"}, "connections": {"a,o2": "b,o1"}}
+    netlist |= {"ports": {"in": "a,o1", "out": "b,o2"}}
+    ours, _ = circuit(netlist, {"ring": models.ring_all_pass, "straight": models.straight})
+    wl = torch.linspace(1.5, 1.6, 20001)
+    for settings_of_a in ({"wl": wl}, {"wl": wl, "coupling": 0.001}):
+        assert ours.dense(a=settings_of_a)[0].dtype == torch.complex128
 
 
 def test_single_precision_stays_single():
@@ -496,6 +549,18 @@ def test_a_part_may_amplify_only_where_it_is_named():
     for engine in ("tape", "torch"):
         with pytest.raises(ValueError, match=r"'m' .m. amplifies: 1\.8 times"):
             quiet.dense(engine=engine, r=0.2)
+    # Two parts that share a row of S^H S, only one of which amplifies.
+    a, b = 0.9**0.5, 0.2 / 0.9**0.5
+
+    def odd(*, x=0.0):
+        x = torch.as_tensor(x, dtype=torch.float64) + 0j
+        return {("o1", "o1"): torch.tensor(a + 0j), ("o2", "o1"): torch.tensor(b + 0j), ("o2", "o3"): x}
+
+    ports = {"i": "A,o1", "j": "A,o2", "k": "A,o3", "l": "B,o1", "m": "B,o2", "n": "B,o3"}
+    two, _ = circuit({"instances": {"A": "odd", "B": "odd"}, "ports": ports}, {"odd": odd})
+    for loud, quiet_one in ("AB", "BA"):
+        with pytest.raises(ValueError, match=f"'{loud}' .odd. amplifies"):
+            two.dense(**{loud: {"x": (0.7 - b * b) ** 0.5}, quiet_one: {"x": 0.0}})
     netlist = {"instances": {"m": "mirror", "wire": "straight"}, "connections": {"m,o2": "wire,o1"}}
     netlist |= {"ports": {"in": "m,o1", "out": "wire,o2"}}
     with pytest.raises(ValueError, match=r"'m' .mirror. amplifies: 2 times .* 3.01 dB"):
