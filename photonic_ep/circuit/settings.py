@@ -78,6 +78,7 @@ def make_routes(names: Names, groups: Kinds) -> list[Route]:
     """
     routes = [Route() for _ in groups]
     known = sorted({name for _, parameters in groups for name in parameters})
+    leaves = {leaf: (g, n) for g, (members, _) in enumerate(groups) for n, leaf in enumerate(members)}
     own: list[tuple[bool, int, str, list[tuple[int, int]], int]] = []
     at = 0
     for entry in names:
@@ -91,7 +92,7 @@ def make_routes(names: Names, groups: Kinds) -> list[Route]:
             continue
         path, *settings = entry
         for setting in settings:
-            exact, targets = _targets(path, setting, groups)
+            exact, targets = _targets(path, setting, leaves, groups)
             own.append((exact, len(path), setting, targets, at))
             at += 1
     # What names a part beats what names a circuit around it, and an inner circuit beats an outer one.
@@ -102,17 +103,20 @@ def make_routes(names: Names, groups: Kinds) -> list[Route]:
     return [Route(shared=route.shared, own=single) for route, single in zip(routes, ordered, strict=True)]
 
 
-def _targets(path: str, setting: str, groups: Kinds) -> tuple[bool, list[tuple[int, int]]]:
+def _targets(
+    path: str, setting: str, leaves: dict[str, tuple[int, int]], groups: Kinds
+) -> tuple[bool, list[tuple[int, int]]]:
     """Group and number of a leaf, of all of an array, or of those in a circuit of the hierarchy that know it.
 
     Also whether the path names parts, rather than a circuit around them.
     """
-    leaves = {leaf: (g, n) for g, (members, _) in enumerate(groups) for n, leaf in enumerate(members)}
-    asked = _names(path)
-    found = {leaf: _names(leaf) for leaf in leaves}
-    named = [leaves[leaf] for leaf, names in found.items() if len(names) == len(asked) and _is_in(names, asked)]
-    exact = bool(named)
-    named = named or [leaves[leaf] for leaf, names in found.items() if _is_in(names, asked)]
+    exact, named = True, [leaves[path]] if path in leaves else []
+    if not named:
+        asked = _names(path)
+        found = {leaf: names for leaf, names in zip(leaves, map(_names, leaves), strict=True) if _is_in(names, asked)}
+        named = [leaves[leaf] for leaf, names in found.items() if len(names) == len(asked)]
+        exact = bool(named)
+        named = named or [leaves[leaf] for leaf in found]
     if not named:
         raise ValueError(f"no instance {path!r} in this circuit; it has {sorted(leaves)}")
     knowing = [(group, number) for group, number in named if setting in groups[group][1]]
