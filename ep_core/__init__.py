@@ -1,9 +1,9 @@
 """Equilibrium Propagation on any hardware: learning that knows a weight only through its contract."""
 
 from ep_core.activation import Activation, HardSigmoid, Modulator, Sigmoid
-from ep_core.adjoint import adjoint_gradient, compare
+from ep_core.adjoint import adjoint_gradient, compare, unrolled_gradient
 from ep_core.dense import DenseWeight
-from ep_core.estimators import Estimate, Estimator, OneSided, Symmetric
+from ep_core.estimators import Estimate, Estimator, Holomorphic, OneSided, RandomSign, Symmetric
 from ep_core.ledger import Ledger
 from ep_core.loss import SquaredError, one_hot
 from ep_core.network import Network
@@ -20,12 +20,14 @@ __all__ = [
     "Estimator",
     "GaussSeidel",
     "HardSigmoid",
+    "Holomorphic",
     "IdealNudge",
     "Ledger",
     "Modulator",
     "Network",
     "Nudge",
     "OneSided",
+    "RandomSign",
     "Relaxation",
     "Sigmoid",
     "SquaredError",
@@ -39,4 +41,5 @@ __all__ = [
     "fit",
     "one_hot",
     "relax",
+    "unrolled_gradient",
 ]

@@ -22,6 +22,7 @@ class Activation(ABC):
 
     low = 0.0
     high = 1.0
+    holomorphic = False  # whether rho continues to complex drives
 
     def __post_init__(self) -> None:
         if self.bits is not None and not 1 <= self.bits <= 16:
@@ -84,6 +85,8 @@ class HardSigmoid(Activation):
 @dataclass(frozen=True, kw_only=True)
 class Sigmoid(Activation):
     """rho(u) = 1 / (1 + exp(-(4 u - 2))): smooth, slope 1 at u = 1/2 as the hard sigmoid."""
+
+    holomorphic = True
 
     def rho(self, drive: Tensor) -> Tensor:
         """sigmoid(4u - 2)."""

@@ -46,6 +46,33 @@ def adjoint_gradient(
     return _pull_back(network, x, state, delta)
 
 
+def unrolled_gradient(
+    network: Network,
+    x: Float[Tensor, "batch n"],
+    target: Float[Tensor, "batch k"],
+    state: State,
+    loss: SquaredError,
+    *,
+    steps: int,
+) -> dict[str, Tensor]:
+    """Gradient of mean_batch C by backpropagation through `steps` synchronous sweeps from the fixed point `state`.
+
+    s <- rho(u(s)), differentiated by autograd: sum_{k < steps} J^k of the adjoint's series, so it tends to
+    `adjoint_gradient` of an oracle operator as J^steps -> 0. Simulation only, and memory grows with the steps.
+    Raises ValueError if steps is below 1.
+    """
+    if steps < 1:
+        raise ValueError(f"backpropagation through time needs at least 1 step, not {steps}")
+    names, parameters = zip(*network.trainables(), strict=True)
+    with torch.enable_grad():
+        clamped, s = network.clamp(x), tuple(layer.detach() for layer in state)
+        for _ in range(steps):
+            drives = [network.drive(layer, s, clamped) for layer in range(len(s))]
+            s = tuple(activation(drive) for activation, drive in zip(network.activations, drives, strict=True))
+        slopes = torch.autograd.grad(loss.value(s[-1], target).mean(), parameters, materialize_grads=True)
+    return dict(zip(names, slopes, strict=True))
+
+
 def _solve(system: Float[Tensor, "batch n n"], cost: Float[Tensor, "batch n"]) -> Float[Tensor, "batch n"]:
     if system.device.type != "cpu":
         return torch.linalg.solve(system, cost)

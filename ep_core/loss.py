@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 
@@ -15,8 +15,8 @@ class SquaredError:
         """Return C of each sample."""
         return (output - target).square().sum(1) / 2
 
-    def gradient(self, output: Float[Tensor, "batch k"], target: Float[Tensor, "batch k"]) -> Float[Tensor, "batch k"]:
-        """dC/ds = s - y."""
+    def gradient(self, output: Num[Tensor, "batch k"], target: Float[Tensor, "batch k"]) -> Num[Tensor, "batch k"]:
+        """dC/ds = s - y, also of complex s."""
         return output - target
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor, nn
 
 from ep_core.activation import Activation, HardSigmoid
@@ -64,7 +64,7 @@ class Network(nn.Module):
 
     def drive(
         self, layer: int, state: State, clamped: Tensor, generator: torch.Generator | None = None
-    ) -> Float[Tensor, "batch n"]:
+    ) -> Num[Tensor, "batch n"]:
         """u_l = W_{l-1} s_{l-1} + W_l' s_{l+1} + b_l of `layer` (0 = first hidden layer)."""
         drive = clamped
         if layer > 0:

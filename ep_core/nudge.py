@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor
 
 Mode = Literal["closed", "frozen"]
@@ -38,10 +38,10 @@ class IdealNudge:
 
     mode: Mode = "closed"
 
-    def emit(self, wanted: Float[Tensor, "batch k"]) -> Tensor:
+    def emit(self, wanted: Num[Tensor, "batch k"]) -> Tensor:
         """Return the wanted force itself."""
         return wanted
 
-    def act(self, setting: Tensor, generator: torch.Generator | None) -> Float[Tensor, "batch k"]:
+    def act(self, setting: Tensor, generator: torch.Generator | None) -> Num[Tensor, "batch k"]:
         """Return the setting itself."""
         return setting

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Num
 from torch import Tensor
 
 from ep_core.network import Network, State
@@ -31,7 +31,7 @@ class Relaxation:
     converged: Bool[Tensor, " batch"]
 
     @property
-    def output(self) -> Float[Tensor, "batch k"]:
+    def output(self) -> Num[Tensor, "batch k"]:
         """The state of the output neurons."""
         return self.state[-1]
 
@@ -81,7 +81,8 @@ def relax(
     reads = 0 if clamped is not None else len(x)
     fixed = network.clamp(x, generator) if clamped is None else clamped
     state = list(network.rest(len(x)) if start is None else start)
-    per_sweep = 2 * (len(state) - 1) * len(x)
+    # A complex state takes two reads: one of its real, one of its imaginary part.
+    per_sweep = 2 * (len(state) - 1) * len(x) * (2 if state[0].is_complex() else 1)
     steps, moved = 0, float("inf")
     while steps < solver.steps and moved > solver.tolerance:
         steps, moved = steps + 1, 0.0

@@ -7,10 +7,12 @@ from ep_core import (
     DenseWeight,
     GaussSeidel,
     HardSigmoid,
+    Holomorphic,
     IdealNudge,
     Modulator,
     Network,
     OneSided,
+    RandomSign,
     Sigmoid,
     SquaredError,
     Symmetric,
@@ -18,6 +20,7 @@ from ep_core import (
     compare,
     one_hot,
     relax,
+    unrolled_gradient,
 )
 from ep_core.testing import NastyWeight
 
@@ -125,6 +128,81 @@ def no_crossing(net, x, y, beta):
         plus, minus = activation.piece(drive).split(len(x))
         keep &= (plus == minus).all(1)
     return keep
+
+
+@pytest.mark.parametrize("sizes", [(12, 9, 5), (12, 9, 8, 5)])
+@pytest.mark.parametrize("backend", ["dense", "mesh"])
+def test_holomorphic_estimate_gains_an_order_a_phase(source, sizes, backend):
+    net, x, y = setup(source, Sigmoid(), sizes) if backend == "dense" else mesh_setup(source, sizes)
+    reference = exact(net, x, y)
+    for count, bar in ((4, 4e-4), (6, 4e-5), (10, 1e-6)):
+        estimate = Holomorphic(beta=0.1, count=count, free=EXACT, nudged=EXACT)(net, x, y)
+        assert compare(estimate.gradients, reference)[0] <= bar
+        assert estimate.nudged.reads == estimate.nudged.steps * 2 * 2 * (len(sizes) - 2) * count * len(x)
+
+
+def mesh_setup(source, sizes):
+    from photonic_ep import MeshWeight
+
+    def weight(o, i):
+        return MeshWeight(o, i, tile=8, generator=source, dtype=torch.float64)
+
+    _, x, y = setup(source, Sigmoid(), sizes)
+    net = Network(sizes, weight, Sigmoid())
+    with torch.no_grad():
+        for operator, norm in zip(net.operators[1:], (0.5, 0.3), strict=False):
+            # (not by matrix(): it keeps what it built until a phase changes)
+            operator.gain *= norm / float(torch.linalg.matrix_norm(operator.effective(), 2))
+    return net, x, y
+
+
+def test_two_phases_of_the_holomorphic_estimate_are_the_symmetric_one(source):
+    net, x, y = setup(source, Sigmoid())
+    two = Holomorphic(beta=0.1, count=2, free=EXACT, nudged=EXACT)(net, x, y).gradients
+    symmetric = Symmetric(beta=0.1, free=EXACT, nudged=EXACT)(net, x, y).gradients
+    assert compare(two, symmetric)[0] <= 1e-12
+
+
+def test_random_sign_is_one_sided_with_either_sign(source):
+    net, x, y = setup(source, Sigmoid())
+    estimator = RandomSign(beta=0.1, free=EXACT, nudged=EXACT)
+    sides = [OneSided(beta=b, free=EXACT, nudged=EXACT)(net, x, y).gradients for b in (0.1, -0.1)]
+    generator = torch.Generator().manual_seed(0)
+    seen = set()
+    for _ in range(12):
+        drawn = estimator(net, x, y, generator).gradients
+        errors = [compare(drawn, side)[0] for side in sides]
+        assert min(errors) <= 1e-12
+        seen.add(errors.index(min(errors)))
+    assert seen == {0, 1}
+    # The mean of both signs is the symmetric estimate: the errors of first order cancel.
+    mean = {name: (sides[0][name] + sides[1][name]) / 2 for name in sides[0]}
+    assert compare(mean, exact(net, x, y))[0] < compare(sides[0], exact(net, x, y))[0] / 5
+
+
+@pytest.mark.parametrize("activation", [Sigmoid(), HardSigmoid(), Modulator()])
+def test_backpropagation_through_time_is_the_adjoint(source, activation):
+    net, x, y = setup(source, activation)
+    state = relax(net, x, EXACT).state
+    reference = adjoint_gradient(net, x, y, state, LOSS)
+    assert compare(unrolled_gradient(net, x, y, state, LOSS, steps=200), reference)[0] <= 1e-12
+    short, longer = (compare(unrolled_gradient(net, x, y, state, LOSS, steps=n), reference)[0] for n in (2, 8))
+    assert longer < short
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda *_: Holomorphic(count=1), "needs 2 or more phases, not 1"),
+        (lambda net, x, y: Holomorphic()(net, x, y), "smooth neurons without levels, not HardSigmoid"),
+        (lambda net, x, y: RandomSign()(net, x, y), "give it a generator"),
+        (lambda net, x, y: unrolled_gradient(net, x, y, net.rest(len(x)), LOSS, steps=0), "at least 1 step, not 0"),
+    ],
+)
+def test_estimators_refuse_what_they_cannot_run_on(source, make, message):
+    net, x, y = setup(source, HardSigmoid())
+    with pytest.raises(ValueError, match=message):
+        make(net, x, y)
 
 
 @pytest.mark.parametrize("beta", [0.0, float("nan"), float("inf")])
