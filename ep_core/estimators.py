@@ -81,7 +81,7 @@ class Estimator(ABC):
             nudged = self._nudged(network, x, target, clamped, free, points, generator)
         count(ledger, free, extra_reads=len(x))
         count(ledger, nudged)
-        gradients = self._contrast(network, x, free.state, nudged.state, points)
+        gradients = self.contrast(network, x, free.state, nudged.state, points)
         return Estimate(gradients=gradients, free=free, nudged=nudged)
 
     def _nudged(
@@ -121,8 +121,11 @@ class Estimator(ABC):
         )
 
     @torch.no_grad()
-    def _contrast(self, network: Network, x: Tensor, free: State, nudged: State, points: Points) -> dict[str, Tensor]:
-        """-Re sum_i c_i post_i pre_i' over phases and samples, in one bilinear gradient an operator."""
+    def contrast(self, network: Network, x: Tensor, free: State, nudged: State, points: Points) -> dict[str, Tensor]:
+        """-Re sum_i c_i post_i pre_i' over phases and samples, in one bilinear gradient an operator.
+
+        `nudged` holds the nudged states of `points`, in their order, stacked along the batch.
+        """
         free_point = any(beta == 0 for beta, _ in points)
         states = tuple(torch.cat([f, n]) if free_point else n for f, n in zip(free, nudged, strict=True))
         order = sorted(points, key=lambda point: point[0] != 0)

@@ -5,7 +5,7 @@ from importlib import import_module
 
 import tyro
 
-from experiments import circuit, pulse, seeds, train
+from experiments import circuit, gradients, pulse, seeds, train
 from experiments.common.options import TrainOptions
 from experiments.common.shell import guarded
 
@@ -14,7 +14,14 @@ yields = import_module("experiments.yield")  # (a keyword: no import statement c
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Dispatch to an experiment by its name."""
-    commands = {"train": _train, "seeds": _seeds, "circuit": _circuit, "pulse": _pulse, "yield": _yield}
+    commands = {
+        "train": _train,
+        "seeds": _seeds,
+        "gradients": _gradients,
+        "circuit": _circuit,
+        "pulse": _pulse,
+        "yield": _yield,
+    }
     return tyro.extras.subcommand_cli_from_dict(commands, prog="photonic-ep", args=argv)
 
 
@@ -26,6 +33,11 @@ def _train(options: tyro.conf.OmitArgPrefixes[TrainOptions]) -> int:
 def _seeds(options: tyro.conf.OmitArgPrefixes[seeds.SeedsOptions]) -> int:
     """Train with several seeds on both backends and compare."""
     return guarded(seeds.main, options)
+
+
+def _gradients(options: tyro.conf.OmitArgPrefixes[gradients.GradientsOptions]) -> int:
+    """Compare every estimator's gradient with the exact adjoint."""
+    return guarded(gradients.main, options)
 
 
 def _circuit(options: tyro.conf.OmitArgPrefixes[circuit.CircuitOptions]) -> int:

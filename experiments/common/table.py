@@ -21,6 +21,8 @@ class Bar:
         return below and above and not math.isnan(value)
 
     def __str__(self) -> str:
+        if self.most is not None and self.least is not None:
+            return f"{self.least:g} .. {self.most:g}"
         return f"<= {self.most:g}" if self.most is not None else f">= {self.least:g}"
 
 
