@@ -61,9 +61,6 @@ class Estimator(ABC):
     def points(self, generator: torch.Generator | None = None) -> Points:
         """Return (nudge strength, coefficient c) of each phase; strength 0 is the free phase itself."""
 
-    def check(self, network: Network) -> None:  # noqa: B027 (most run on every network)
-        """Refuse a network that the estimator cannot be run on."""
-
     def __call__(
         self,
         network: Network,
@@ -73,7 +70,6 @@ class Estimator(ABC):
         ledger: Ledger | None = None,
     ) -> Estimate:
         """Estimate the gradient of mean_batch C(s*) on a batch."""
-        self.check(network)
         points = self.points(generator)
         with torch.no_grad():
             clamped = network.clamp(x, generator)
@@ -165,7 +161,7 @@ class Symmetric(Estimator):
 class RandomSign(Estimator):
     """`OneSided` with a sign of beta drawn for each batch: its error O(beta) averages out over batches.
 
-    Scellier & Bengio 2017, section 5.
+    Scellier & Bengio 2017.
     """
 
     def points(self, generator: torch.Generator | None = None) -> Points:
@@ -203,11 +199,19 @@ class Holomorphic(Estimator):
         turns = [cmath.exp(2j * math.pi * k / self.count) for k in range(self.count)]
         return [(self.beta * turn, 1 / (turn * self.count * self.beta)) for turn in turns]
 
-    def check(self, network: Network) -> None:
-        """Refuse activations with kinks or levels: they have no complex continuation."""
+    def __call__(
+        self,
+        network: Network,
+        x: Float[Tensor, "batch n"],
+        target: Float[Tensor, "batch k"],
+        generator: torch.Generator | None = None,
+        ledger: Ledger | None = None,
+    ) -> Estimate:
+        """Estimate the gradient. ValueError for neurons with kinks or levels: they have no complex continuation."""
         for activation in network.activations:
             if not activation.holomorphic or activation.bits is not None:
                 raise ValueError(f"the holomorphic estimator needs smooth neurons without levels, not {activation}")
+        return super().__call__(network, x, target, generator, ledger)
 
 
 def _dtype(values: Sequence[complex | float], real: torch.dtype) -> torch.dtype:

@@ -42,7 +42,7 @@ def _watts(x: float, z: Any, own: Mapping[str, Any]) -> Any:  # noqa: ANN401
     return x + z * (float(own["p_pi_mw"]) / math.pi)
 
 
-# What varies, by the names of a part's settings; the first of a tuple that the part has wins (`delta` over `coupling`).
+# What varies, by the names of a part's settings; the first choice that the part has wins (`delta` over `coupling`).
 VARIED: list[tuple[Kind, list[dict[str, Move]]]] = [
     ("splitting", [{"delta": _added}, {"coupling": _crossing}]),
     ("splitting", [{"coupling_drop": _crossing}]),

@@ -23,6 +23,7 @@ from ep_core import (
     unrolled_gradient,
 )
 from ep_core.testing import NastyWeight
+from experiments.common.referees import problem
 
 EXACT = GaussSeidel(steps=2000, tolerance=1e-14)
 LOSS = SquaredError()
@@ -133,27 +134,15 @@ def no_crossing(net, x, y, beta):
 @pytest.mark.parametrize("sizes", [(12, 9, 5), (12, 9, 8, 5)])
 @pytest.mark.parametrize("backend", ["dense", "mesh"])
 def test_holomorphic_estimate_gains_an_order_a_phase(source, sizes, backend):
-    net, x, y = setup(source, Sigmoid(), sizes) if backend == "dense" else mesh_setup(source, sizes)
+    if backend == "dense":
+        net, x, y = setup(source, Sigmoid(), sizes)
+    else:
+        net, x, y = problem("mesh", sizes[1:-1], Sigmoid(), batch=20, seed=0)
     reference = exact(net, x, y)
     for count, bar in ((4, 4e-4), (6, 4e-5), (10, 1e-6)):
         estimate = Holomorphic(beta=0.1, count=count, free=EXACT, nudged=EXACT)(net, x, y)
         assert compare(estimate.gradients, reference)[0] <= bar
         assert estimate.nudged.reads == estimate.nudged.steps * 2 * 2 * (len(sizes) - 2) * count * len(x)
-
-
-def mesh_setup(source, sizes):
-    from photonic_ep import MeshWeight
-
-    def weight(o, i):
-        return MeshWeight(o, i, tile=8, generator=source, dtype=torch.float64)
-
-    _, x, y = setup(source, Sigmoid(), sizes)
-    net = Network(sizes, weight, Sigmoid())
-    with torch.no_grad():
-        for operator, norm in zip(net.operators[1:], (0.5, 0.3), strict=False):
-            # (not by matrix(): it keeps what it built until a phase changes)
-            operator.gain *= norm / float(torch.linalg.matrix_norm(operator.effective(), 2))
-    return net, x, y
 
 
 def test_two_phases_of_the_holomorphic_estimate_are_the_symmetric_one(source):
