@@ -1,44 +1,84 @@
 """Equilibrium Propagation on any hardware: learning that knows a weight only through its contract."""
 
-from ep_core.activation import Activation, HardSigmoid, Modulator, Sigmoid
-from ep_core.adjoint import adjoint_gradient, compare, unrolled_gradient
+from ep_core.activation import Activation, HardSigmoid, Linear, Modulator, Sigmoid, Softplus, Tanh
+from ep_core.adjoint import (
+    Adjoint,
+    Backpropagation,
+    Unrolled,
+    adjoint_gradient,
+    backpropagation_gradient,
+    compare,
+    unrolled_gradient,
+)
+from ep_core.asymmetric import AsymEP, HolomorphicField, VectorField
+from ep_core.clamped import ContrastiveHebbian, CoupledLearning
+from ep_core.conv import Convolution
 from ep_core.dense import DenseWeight
-from ep_core.estimators import Estimate, Estimator, Holomorphic, OneSided, RandomSign, Symmetric
+from ep_core.edge import Edge, chain, fully_connected
+from ep_core.estimators import Estimate, Estimator, Holomorphic, Nudging, OneSided, RandomSign, Symmetric
 from ep_core.ledger import Ledger
-from ep_core.loss import SquaredError, one_hot
+from ep_core.loss import CrossEntropy, Loss, SquaredError, one_hot
 from ep_core.network import Network
-from ep_core.nudge import IdealNudge, Nudge
-from ep_core.relax import GaussSeidel, Relaxation, relax
+from ep_core.nudge import IdealNudge, Nudge, Pull
+from ep_core.paired import Paired
+from ep_core.relax import NotConverged, Relaxation, relax
+from ep_core.solvers import Anderson, GaussSeidel, GradientFlow, Solver, Synchronous
 from ep_core.testing import check_operator
 from ep_core.train import Updater, fit
 from ep_core.weight import WeightOperator, Written
 
 __all__ = [
     "Activation",
+    "Adjoint",
+    "Anderson",
+    "AsymEP",
+    "Backpropagation",
+    "ContrastiveHebbian",
+    "Convolution",
+    "CoupledLearning",
+    "CrossEntropy",
     "DenseWeight",
+    "Edge",
     "Estimate",
     "Estimator",
     "GaussSeidel",
+    "GradientFlow",
     "HardSigmoid",
     "Holomorphic",
+    "HolomorphicField",
     "IdealNudge",
     "Ledger",
+    "Linear",
+    "Loss",
     "Modulator",
     "Network",
+    "NotConverged",
     "Nudge",
+    "Nudging",
     "OneSided",
+    "Paired",
+    "Pull",
     "RandomSign",
     "Relaxation",
     "Sigmoid",
+    "Softplus",
+    "Solver",
     "SquaredError",
     "Symmetric",
+    "Synchronous",
+    "Tanh",
+    "Unrolled",
     "Updater",
+    "VectorField",
     "WeightOperator",
     "Written",
     "adjoint_gradient",
+    "backpropagation_gradient",
+    "chain",
     "check_operator",
     "compare",
     "fit",
+    "fully_connected",
     "one_hot",
     "relax",
     "unrolled_gradient",

@@ -4,7 +4,9 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from scipy.special import spence
 from torch import Tensor
 
 
@@ -15,10 +17,12 @@ class Activation(ABC):
     Attributes:
         bits: of the converters that hold a state: 2^bits levels over the box; None = continuous. The levels
             are of the state, so products with the weights stay linear.
+        noise: standard deviation of what every update adds to a state, drawn from the phase's generator.
 
     """
 
     bits: int | None = None
+    noise: float = 0.0
 
     low = 0.0
     high = 1.0
@@ -27,10 +31,21 @@ class Activation(ABC):
     def __post_init__(self) -> None:
         if self.bits is not None and not 1 <= self.bits <= 16:
             raise ValueError(f"state bits must be between 1 and 16 (or none), not {self.bits}")
+        if self.bits is not None and math.isinf(self.high - self.low):
+            raise ValueError(f"levels need a box with two ends, not {self.low} .. {self.high}")
+        if not (math.isfinite(self.noise) and self.noise >= 0):
+            raise ValueError(f"the noise of neurons must be finite and not negative, not {self.noise}")
 
-    def __call__(self, drive: Tensor) -> Tensor:
-        """Return the state for a drive: rho(u), rounded to the nearest level where `bits` is given."""
+    def __call__(self, drive: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return the state for a drive: rho(u), with noise, rounded to the nearest level where `bits` is given.
+
+        Noise is drawn from `generator` only; None updates without noise.
+        """
         state = self.rho(drive)
+        if self.noise and generator is not None:
+            state = state + self.noise * torch.randn(
+                state.shape, generator=generator, dtype=state.dtype, device=state.device
+            )
         if self.bits is None:
             return state
         steps = (2**self.bits - 1) / (self.high - self.low)
@@ -100,6 +115,83 @@ class Sigmoid(Activation):
     def energy(self, state: Tensor) -> Tensor:
         """s/2 + [s ln s + (1 - s) ln(1 - s)] / 4."""
         return state / 2 + (torch.xlogy(state, state) + torch.xlogy(1 - state, 1 - state)) / 4
+
+    def piece(self, drive: Tensor) -> Tensor:
+        """One piece: there is no kink."""
+        return torch.zeros_like(drive, dtype=torch.int32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tanh(Activation):
+    """rho(u) = tanh(u), on the box [-1, 1]."""
+
+    low = -1.0
+    holomorphic = True
+
+    def rho(self, drive: Tensor) -> Tensor:
+        """tanh(u)."""
+        return torch.tanh(drive)
+
+    def slope(self, drive: Tensor) -> Tensor:
+        """1 - s^2."""
+        return 1 - self.rho(drive).square()
+
+    def energy(self, state: Tensor) -> Tensor:
+        """[(1 + s) ln(1 + s) + (1 - s) ln(1 - s)] / 2."""
+        return (torch.xlogy(1 + state, 1 + state) + torch.xlogy(1 - state, 1 - state)) / 2
+
+    def piece(self, drive: Tensor) -> Tensor:
+        """One piece: there is no kink."""
+        return torch.zeros_like(drive, dtype=torch.int32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Softplus(Activation):
+    """rho(u) = ln(1 + e^{k u}) / k, k = 4: a smooth rectifier; its states have no upper end."""
+
+    high = math.inf
+    holomorphic = True
+
+    def rho(self, drive: Tensor) -> Tensor:
+        """ln(1 + e^{4u}) / 4, also of complex u."""
+        if drive.is_complex():
+            return torch.log(1 + torch.exp(4 * drive)) / 4
+        return torch.nn.functional.softplus(drive, beta=4, threshold=40)
+
+    def slope(self, drive: Tensor) -> Tensor:
+        """sigmoid(4u)."""
+        return torch.sigmoid(4 * drive)
+
+    def energy(self, state: Tensor) -> Tensor:
+        """s^2/2 + Li2(e^{-4s})/16 + const: the integral of rho^-1(s) = s + ln(1 - e^{-4s}) / 4."""
+        # int ln(1 - e^{-4s}) ds / 4 = Li2(e^{-4s}) / 16, and spence(z) = Li2(1 - z)
+        rest = spence(-np.expm1(-4 * state.detach().cpu().double().numpy()))
+        return state.square() / 2 + torch.as_tensor(rest / 16, dtype=state.dtype, device=state.device)
+
+    def piece(self, drive: Tensor) -> Tensor:
+        """One piece: there is no kink."""
+        return torch.zeros_like(drive, dtype=torch.int32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear(Activation):
+    """rho(u) = u, without a box: an output that no clipping ever cuts off from its gradient. G = s^2 / 2."""
+
+    low = -math.inf
+    high = math.inf
+    holomorphic = True
+
+    def rho(self, drive: Tensor) -> Tensor:
+        """u."""
+        return drive
+
+    def slope(self, drive: Tensor) -> Tensor:
+        """1."""
+        return torch.ones_like(drive)
+
+    def energy(self, state: Tensor) -> Tensor:
+        """s^2 / 2."""
+        return state.square() / 2
 
     def piece(self, drive: Tensor) -> Tensor:
         """One piece: there is no kink."""

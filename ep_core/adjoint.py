@@ -1,49 +1,79 @@
-"""The exact gradient at the free fixed point by implicit differentiation: the referee of every estimator.
+"""The referees of every estimator: the exact gradient by implicit differentiation, and by backpropagation.
 
-With s = rho(u(s)), J = diag(rho') A and A = du/ds, the adjoint lambda solves (I - J)' lambda = dC/ds and
-dC/dtheta = lambda' diag(rho') du/dtheta. Simulation only: no hardware could run it.
+Simulation only: they differentiate the true device by autograd, which no hardware could do.
 """
 
-import numpy as np
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ep_core.loss import SquaredError
-from ep_core.network import Network, State, trainable
+from ep_core.estimators import Estimate, Estimator, count
+from ep_core.ledger import Ledger
+from ep_core.loss import Loss
+from ep_core.network import Network, State
+from ep_core.relax import Relaxation
+from ep_core.solvers import GaussSeidel
+
+Gradients = dict[str, Tensor]
 
 
 def couplings(network: Network) -> Float[Tensor, "n n"]:
-    """A = du/ds of all neurons above the input, layer after layer, read from mvm and vmm."""
-    sizes = network.sizes[1:]
-    edges = torch.tensor((0, *sizes)).cumsum(0).tolist()
-    a = torch.zeros(edges[-1], edges[-1], **network.operators[0].like())
-    for layer in range(1, len(sizes)):
-        below, here = slice(*edges[layer - 1 : layer + 1]), slice(*edges[layer : layer + 2])
-        operator = network.operators[layer]
-        a[here, below] = operator.matrix()
-        a[below, here] = operator.vmm(torch.eye(operator.out_features, **operator.like())).mT
-    return a
+    """A = du/ds of all neurons, layer after layer. ValueError where the drives are not linear in the states."""
+    if not all(edge.linear for edge in network.edges):
+        raise ValueError("edges with max pooling have no constant couplings")
+    sizes = network.sizes[1 : network.layers + 1]
+    eye = torch.eye(sum(sizes), **network.like())
+    nothing = [torch.zeros(len(eye), n, **network.like()) for n in sizes]
+    # Row i is what neuron i alone sends to every other.
+    with torch.no_grad():
+        rows = [network.drive(layer, eye.split(sizes, 1), nothing) for layer in range(network.layers)]
+    return torch.cat(rows, 1).mT
 
 
-@torch.no_grad()
 def adjoint_gradient(
-    network: Network, x: Float[Tensor, "batch n"], target: Float[Tensor, "batch k"], state: State, loss: SquaredError
-) -> dict[str, Tensor]:
+    network: Network,
+    x: Float[Tensor, "batch n"],
+    target: Float[Tensor, "batch k"],
+    state: State,
+    loss: Loss,
+    *,
+    tolerance: float | None = None,
+    steps: int = 10_000,
+    damping: float = 1.0,
+) -> Gradients:
     """Gradient of mean_batch C at the fixed point `state`, keyed like `named_parameters()`.
 
-    The operators' `bilinear_grad` says how W depends on theta, so with an oracle operator this is exact.
+    With Phi one Gauss-Seidel sweep, s* = Phi(s*; theta): dC/dtheta = lambda' dPhi/dtheta with
+    lambda = dC/ds + (dPhi/ds)' lambda, summed up until a term is below `tolerance` of the sum (default: 1e-14 in
+    float64, 1e-7 in float32). Where the sweeps that found the state were damped, so must these be. Raises
+    FloatingPointError if that takes more than `steps` terms.
     """
-    drives = [network.drive(layer, state, network.clamp(x)) for layer in range(len(state))]
-    slopes = torch.cat([f.slope(u) for f, u in zip(network.activations, drives, strict=True)], 1)
-    cost = torch.zeros_like(slopes)
-    cost[:, -network.sizes[-1] :] = loss.gradient(state[-1], target)
-    # (I - A' D) lambda = dC/ds with D = diag(rho'), then delta = D lambda
-    a = couplings(network)
-    system = torch.eye(len(a), **network.operators[0].like()) - a.mT * slopes[:, None, :]
-    adjoint = _solve(system, cost)
-    delta = (slopes * adjoint / len(x)).split(network.sizes[1:], 1)
-    return _pull_back(network, x, state, delta)
+    names, parameters = zip(*network.trainables(), strict=True)
+    with torch.enable_grad():
+        constant = network.clamp(x)
+        old = tuple(s.detach().requires_grad_() for s in state)
+        new = list(old)
+        for layer in network.order:
+            way = network.activations[layer](network.drive(layer, new, constant))
+            new[layer] = way if damping == 1 else old[layer] + damping * (way - old[layer])
+        end = tuple(s.detach().requires_grad_() for s in state)
+        cost = loss.value(network.output(end), target).mean()
+        term = torch.autograd.grad(cost, end, retain_graph=True, allow_unused=True, materialize_grads=True)
+        total = term
+        limit = (1e-14 if x.dtype == torch.float64 else 1e-7) if tolerance is None else tolerance
+        for _ in range(steps):
+            term = torch.autograd.grad(new, old, term, retain_graph=True, allow_unused=True, materialize_grads=True)
+            total = tuple(t + more for t, more in zip(total, term, strict=True))
+            if max(float(t.norm()) for t in term) <= limit * max(float(t.norm()) for t in total):
+                break
+        else:
+            raise FloatingPointError(f"the adjoint did not converge in {steps} terms: is this a stable fixed point?")
+        through = torch.autograd.grad(new, parameters, total, allow_unused=True, materialize_grads=True)
+        # The read-out is in the cost itself.
+        direct = torch.autograd.grad(cost, parameters, allow_unused=True, materialize_grads=True)
+    return {name: a + b for name, a, b in zip(names, through, direct, strict=True)}
 
 
 def unrolled_gradient(
@@ -51,45 +81,117 @@ def unrolled_gradient(
     x: Float[Tensor, "batch n"],
     target: Float[Tensor, "batch k"],
     state: State,
-    loss: SquaredError,
+    loss: Loss,
     *,
     steps: int,
-) -> dict[str, Tensor]:
+) -> Gradients:
     """Gradient of mean_batch C by backpropagation through `steps` synchronous sweeps from the fixed point `state`.
 
     s <- rho(u(s)), differentiated by autograd: sum_{k < steps} J^k of the adjoint's series, so it tends to
-    `adjoint_gradient` of an oracle operator as J^steps -> 0. Simulation only, and memory grows with the steps.
-    Raises ValueError if steps is below 1.
+    `adjoint_gradient` as J^steps -> 0. Memory grows with the steps. Raises ValueError if steps is below 1.
     """
     if steps < 1:
         raise ValueError(f"backpropagation through time needs at least 1 step, not {steps}")
-    names, parameters = zip(*network.trainables(), strict=True)
     with torch.enable_grad():
-        clamped, s = network.clamp(x), tuple(layer.detach() for layer in state)
+        constant, s = network.clamp(x), tuple(layer.detach() for layer in state)
         for _ in range(steps):
-            drives = [network.drive(layer, s, clamped) for layer in range(len(s))]
+            drives = [network.drive(layer, s, constant) for layer in range(len(s))]
             s = tuple(activation(drive) for activation, drive in zip(network.activations, drives, strict=True))
-        slopes = torch.autograd.grad(loss.value(s[-1], target).mean(), parameters, materialize_grads=True)
+        return _slopes(network, loss.value(network.output(s), target).mean())
+
+
+def backpropagation_gradient(
+    network: Network, x: Float[Tensor, "batch n"], target: Float[Tensor, "batch k"], loss: Loss
+) -> Gradients:
+    """Gradient of mean_batch C of the same operators without feedback: plain backpropagation."""
+    with torch.enable_grad():
+        return _slopes(network, loss.value(network.output(network.feedforward(x)), target).mean())
+
+
+def _slopes(network: Network, cost: Tensor) -> Gradients:
+    names, parameters = zip(*network.trainables(), strict=True)
+    slopes = torch.autograd.grad(cost, parameters, allow_unused=True, materialize_grads=True)
     return dict(zip(names, slopes, strict=True))
 
 
-def _solve(system: Float[Tensor, "batch n n"], cost: Float[Tensor, "batch n"]) -> Float[Tensor, "batch n"]:
-    if system.device.type != "cpu":
-        return torch.linalg.solve(system, cost)
-    # NumPy's LAPACK: torch's batched solve on the CPU fails at n = 266 with more than one thread (MKL, torch 2.13).
-    return torch.from_numpy(np.linalg.solve(system.numpy(), cost.numpy()[..., None])[..., 0])
+@dataclass(frozen=True, kw_only=True)
+class Adjoint(Estimator):
+    """Trains by `adjoint_gradient` at the free state that the solver reaches: what exact EP would do."""
+
+    tolerance: float = 1e-6
+
+    def __call__(
+        self,
+        network: Network,
+        x: Float[Tensor, "batch n"],
+        target: Float[Tensor, "batch k"],
+        generator: torch.Generator | None = None,
+        ledger: Ledger | None = None,
+    ) -> Estimate:
+        """Relax the free phase, then differentiate it."""
+        free = self.infer(network, x, generator)
+        count(ledger, free)
+        damping = self.free.damping if isinstance(self.free, GaussSeidel) else 1.0
+        gradients = adjoint_gradient(
+            network, x, target, free.state, self.loss, tolerance=self.tolerance, damping=damping
+        )
+        return Estimate(gradients=gradients, free=free)
 
 
-def _pull_back(network: Network, x: Tensor, state: State, delta: State) -> dict[str, Tensor]:
-    """Sum what W_l contributes to u_{l+1} (mvm) and, above the input, to u_l (vmm)."""
-    result = network.gradient(delta, (x, *state[:-1]), delta)
-    for index, operator in enumerate(network.operators):
-        if index > 0 and trainable(operator):
-            back = operator.bilinear_grad(state[index], delta[index - 1], backward=True)
-            for name, part in back.items():
-                key = f"weights.{index}.{name}"
-                result[key] = result[key] + part
-    return result
+@dataclass(frozen=True, kw_only=True)
+class Unrolled(Estimator):
+    """Trains by `unrolled_gradient` over `steps` sweeps: backpropagation through time."""
+
+    steps: int = 15
+
+    def __call__(
+        self,
+        network: Network,
+        x: Float[Tensor, "batch n"],
+        target: Float[Tensor, "batch k"],
+        generator: torch.Generator | None = None,
+        ledger: Ledger | None = None,
+    ) -> Estimate:
+        """Relax the free phase, then differentiate some sweeps more."""
+        free = self.infer(network, x, generator)
+        count(ledger, free)
+        gradients = unrolled_gradient(network, x, target, free.state, self.loss, steps=self.steps)
+        return Estimate(gradients=gradients, free=free)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backpropagation(Estimator):
+    """Trains and predicts without feedback: the same operators as an ordinary feed-forward network."""
+
+    def __call__(
+        self,
+        network: Network,
+        x: Float[Tensor, "batch n"],
+        target: Float[Tensor, "batch k"],
+        generator: torch.Generator | None = None,
+        ledger: Ledger | None = None,
+    ) -> Estimate:
+        """One pass up, differentiated by autograd."""
+        free = self.infer(network, x, generator)
+        count(ledger, free)
+        return Estimate(gradients=backpropagation_gradient(network, x, target, self.loss), free=free)
+
+    @torch.no_grad()
+    def infer(
+        self, network: Network, x: Float[Tensor, "batch n"], generator: torch.Generator | None = None
+    ) -> Relaxation:
+        """One pass up: every edge is read once."""
+        state = network.feedforward(x)
+        still = torch.zeros(len(x), **network.like())
+        once, both_ways = network.reads()
+        return Relaxation(
+            state=state,
+            output=network.output(state),
+            residual=still,
+            steps=1,
+            reads=(once + both_ways // 2) * len(x),
+            converged=still == 0,
+        )
 
 
 def compare(a: dict[str, Tensor], b: dict[str, Tensor]) -> tuple[float, float]:

@@ -4,7 +4,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from ep_core.compiled import compiled
 from ep_core.weight import Inputs, Outputs, WeightOperator, Written, product, require_finite
+
+
+@compiled
+def _add(weight, delta):  # noqa: ANN001, ANN202
+    """W += delta in place; returns how many entries changed. One pass, because memory is what it costs."""
+    changed = 0
+    for i in range(len(weight)):
+        weight[i] += delta[i]
+        changed += delta[i] != 0
+    return changed
 
 
 class DenseWeight(WeightOperator):
@@ -15,6 +26,7 @@ class DenseWeight(WeightOperator):
         std: standard deviation of the initial entries; default .5 / sqrt(in_features).
         generator: source of the initial entries.
         dtype: of the parameter.
+        hollow: keep the diagonal at 0, so that no neuron couples to itself on an edge from a layer to itself.
 
     """
 
@@ -28,36 +40,62 @@ class DenseWeight(WeightOperator):
         std: float | None = None,
         generator: torch.Generator | None = None,
         dtype: torch.dtype = torch.float32,
+        hollow: bool = False,
     ) -> None:
         super().__init__(out_features, in_features)
+        if hollow and out_features != in_features:
+            raise ValueError(f"only a square weight has a diagonal to keep at 0, not {out_features} x {in_features}")
         scale = 0.5 / in_features**0.5 if std is None else std
         # Drawn in float64, so that a seed means the same weights at every precision.
         draw = torch.randn(out_features, in_features, generator=generator, dtype=torch.float64)
+        self.hollow = hollow
         self.weight = nn.Parameter((scale * draw).to(dtype))
+        if hollow:
+            self.weight.data.fill_diagonal_(0)
+
+    @classmethod
+    def of(cls, matrix: Float[Tensor, "out in"]) -> "DenseWeight":
+        """Return the operator of a given matrix."""
+        made = cls(*matrix.shape, std=0.0, generator=torch.Generator(), dtype=matrix.dtype)
+        made.weight = nn.Parameter(matrix.detach().clone())
+        return made
+
+    def _held(self) -> Float[Tensor, "out in"]:
+        return self.weight - torch.diag(self.weight.diagonal()) if self.hollow else self.weight
 
     def mvm(self, x: Inputs, generator: torch.Generator | None = None) -> Outputs:
         """W x."""
-        return product(x, self.weight)
+        return product(x, self._held())
 
     def vmm(self, y: Outputs, generator: torch.Generator | None = None) -> Inputs:
         """W' y."""
-        return product(y, self.weight.mT)
+        return product(y, self._held().mT)
 
     @torch.no_grad()
     def bilinear_grad(
         self, post: Float[Tensor, "batch out"], pre: Float[Tensor, "batch in"], backward: bool = False
     ) -> dict[str, Tensor]:
         """Return the outer product: d<post' W pre>/dW = post pre'."""
-        return {"weight": post.mT @ pre}
+        outer = post.mT @ pre
+        return {"weight": outer.fill_diagonal_(0) if self.hollow else outer}
+
+    def norm_grad(self) -> dict[str, Tensor]:
+        """W itself."""
+        return {"weight": self.matrix()}
 
     @torch.no_grad()
     def program_(self, deltas: dict[str, Tensor], generator: torch.Generator | None = None) -> Written:
         """W <- W + delta, exactly."""
         require_finite(deltas)
-        self.weight += deltas["weight"]
-        return Written(pulses=int(torch.count_nonzero(deltas["weight"])))
+        delta = deltas["weight"].contiguous()
+        if self.weight.device.type == "cpu" and self.weight.is_contiguous():
+            pulses = _add(self.weight.numpy().reshape(-1), delta.numpy().reshape(-1))
+            torch.autograd.graph.increment_version(self.weight)
+            return Written(pulses=pulses)
+        self.weight += delta
+        return Written(pulses=int(torch.count_nonzero(delta)))
 
     @torch.no_grad()
     def matrix(self) -> Float[Tensor, "out in"]:
         """W itself."""
-        return self.weight.detach()
+        return self._held().detach()

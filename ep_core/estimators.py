@@ -14,11 +14,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ep_core import kernel
 from ep_core.ledger import Ledger
-from ep_core.loss import SquaredError
+from ep_core.loss import Loss, SquaredError
 from ep_core.network import Network, State
-from ep_core.nudge import IdealNudge, Nudge
-from ep_core.relax import GaussSeidel, Relaxation, relax
+from ep_core.nudge import Force, IdealNudge, Nudge, Pull
+from ep_core.relax import Relaxation, settle, together
+from ep_core.solvers import GaussSeidel, Solver
 
 Points = Sequence[tuple[complex | float, complex | float]]
 
@@ -27,31 +29,61 @@ Points = Sequence[tuple[complex | float, complex | float]]
 class Estimate:
     """A gradient of the mean cost over the batch, keyed like `named_parameters()`, and the phases behind it.
 
-    `nudged` holds the nudged phases stacked along the batch, in the order of the estimator's points.
+    `nudged` holds the nudged phases stacked along the batch, in the order of the estimator's points; None where
+    there are none.
     """
 
     gradients: dict[str, Tensor]
     free: Relaxation
-    nudged: Relaxation
+    nudged: Relaxation | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimator(ABC):
+    """A way to the gradient of mean_batch C(o(s*)), s* the free fixed point.
+
+    Attributes:
+        loss: the cost C. free: solver of the free phase, which is also that of predictions.
+
+    """
+
+    loss: Loss = field(default_factory=SquaredError)
+    free: Solver = field(default_factory=GaussSeidel)
+
+    @abstractmethod
+    def __call__(
+        self,
+        network: Network,
+        x: Float[Tensor, "batch n"],
+        target: Float[Tensor, "batch k"],
+        generator: torch.Generator | None = None,
+        ledger: Ledger | None = None,
+    ) -> Estimate:
+        """Estimate the gradient on a batch."""
+
+    def infer(
+        self, network: Network, x: Float[Tensor, "batch n"], generator: torch.Generator | None = None
+    ) -> Relaxation:
+        """Relax the free phase."""
+        with torch.no_grad():
+            return settle(network, network.clamp(x, generator), self.free, generator=generator)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nudging(Estimator):
     """Relaxes the free phase, then the nudged phases from it (stacked as one batch), and contrasts them.
 
     Attributes:
         beta: strength of the nudge; the estimate is the gradient only as beta -> 0. beta >= .5 is the
             contrastive regime: it may train well, but it is not the gradient.
         nudge: the hardware (or ideal) nudge.
-        free, nudged: solvers of the two kinds of phases.
+        nudged: solver of the nudged phases.
 
     """
 
     beta: float = 0.2
-    loss: SquaredError = field(default_factory=SquaredError)
     nudge: Nudge = field(default_factory=IdealNudge)
-    free: GaussSeidel = field(default_factory=GaussSeidel)
-    nudged: GaussSeidel = field(default_factory=lambda: GaussSeidel(steps=8))
+    nudged: Solver = field(default_factory=lambda: GaussSeidel(steps=8))
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.beta) and self.beta != 0):
@@ -61,6 +93,7 @@ class Estimator(ABC):
     def points(self, generator: torch.Generator | None = None) -> Points:
         """Return (nudge strength, coefficient c) of each phase; strength 0 is the free phase itself."""
 
+    @torch.no_grad()
     def __call__(
         self,
         network: Network,
@@ -69,78 +102,94 @@ class Estimator(ABC):
         generator: torch.Generator | None = None,
         ledger: Ledger | None = None,
     ) -> Estimate:
-        """Estimate the gradient of mean_batch C(s*) on a batch."""
+        """Estimate the gradient of mean_batch C(o(s*)) on a batch."""
         points = self.points(generator)
-        with torch.no_grad():
-            clamped = network.clamp(x, generator)
-            free = relax(network, x, self.free, clamped=clamped, generator=generator)
-            nudged = self._nudged(network, x, target, clamped, free, points, generator)
-        count(ledger, free, extra_reads=len(x))
+        constant = network.clamp(x, generator)
+        strengths = [beta for beta, _ in points if beta != 0]
+        if self._compiles(network, constant):
+            frozen, real = self.nudge.mode == "frozen", [beta.real for beta in strengths]
+            free, nudged = together(network, constant, (self.free, self.nudged), real, target, frozen=frozen)
+        else:
+            free = settle(network, constant, self.free, generator=generator)
+            nudged = self._nudged(network, constant, target, free.state, strengths, generator)
+        count(ledger, free)
         count(ledger, nudged)
-        gradients = self.contrast(network, x, free.state, nudged.state, points)
+        gradients = self.contrast(network, x, target, free.state, nudged.state, points)
         return Estimate(gradients=gradients, free=free, nudged=nudged)
+
+    def _compiles(self, network: Network, constant: State) -> bool:
+        """Whether the compiled sweeps do all phases: the ideal nudge on the commonest network."""
+        return (
+            type(self)._force is Nudging._force
+            and type(self.nudge) is IdealNudge
+            and type(self.loss) is SquaredError
+            and kernel.fits(network, (self.free, self.nudged), constant[0])
+        )
 
     def _nudged(
         self,
         network: Network,
-        x: Tensor,
+        constant: State,
         target: Tensor,
-        clamped: Tensor,
-        free: Relaxation,
-        points: Points,
+        free: State,
+        strengths: Sequence[complex | float],
         generator: torch.Generator | None,
     ) -> Relaxation:
-        strengths = [beta for beta, _ in points if beta != 0]
-        copies = len(strengths)
-        dtype = _dtype(strengths, x.dtype)
-        betas = torch.tensor(strengths, dtype=dtype, device=x.device).repeat_interleave(len(x))[:, None]
-        targets = target.repeat(copies, 1)
-
-        def wanted(output: Tensor) -> Tensor:
-            # force = -beta dC/ds
-            return -betas * self.loss.gradient(output, targets)
-
-        frozen = self.nudge.emit(wanted(free.output.repeat(copies, 1))) if self.nudge.mode == "frozen" else None
-
-        def force(output: Tensor, noise: torch.Generator | None) -> Tensor:
-            setting = self.nudge.emit(wanted(output)) if frozen is None else frozen
-            return self.nudge.act(setting, noise)
-
-        return relax(
+        """Relax the nudged phases, stacked, from the free state."""
+        copies, batch, real = len(strengths), len(target), free[0]
+        dtype = _dtype(strengths, real.dtype)
+        start = tuple(s.repeat(copies, 1).to(dtype) for s in free)
+        betas = torch.tensor(strengths, dtype=dtype, device=real.device).repeat_interleave(batch)[:, None]
+        pull = Pull(network=network, loss=self.loss, nudge=self.nudge, beta=betas, target=target.repeat(copies, 1))
+        return settle(
             network,
-            x.repeat(copies, 1),
+            [c.repeat(copies, 1) for c in constant],
             self.nudged,
-            start=tuple(s.repeat(copies, 1).to(dtype) for s in free.state),
-            force=force,
-            clamped=clamped.repeat(copies, 1),
+            start=start,
+            force=self._force(network, pull.freeze(start), start),
             generator=generator,
         )
 
+    def _force(self, network: Network, pull: Pull, free: State) -> Force:
+        """Return what the nudged phases add to the drives; `free` is the free state of every row."""
+        return pull
+
     @torch.no_grad()
-    def contrast(self, network: Network, x: Tensor, free: State, nudged: State, points: Points) -> dict[str, Tensor]:
+    def contrast(
+        self, network: Network, x: Tensor, target: Tensor, free: State, nudged: State, points: Points
+    ) -> dict[str, Tensor]:
         """-Re sum_i c_i post_i pre_i' over phases and samples, in one bilinear gradient an operator.
 
         `nudged` holds the nudged states of `points`, in their order, stacked along the batch.
         """
+        states, weights = self._stacked(free, nudged, points, len(x))
+        forces = tuple(-weights * s for s in states)
+        return network.gradient((*forces, *self._readout(network, target, nudged, points)), states, x)
+
+    def _stacked(self, free: State, nudged: State, points: Points, batch: int) -> tuple[State, Tensor]:
+        """States of all phases, the free one first where it is a point, and c_i / batch of their rows."""
         free_point = any(beta == 0 for beta, _ in points)
         states = tuple(torch.cat([f, n]) if free_point else n for f, n in zip(free, nudged, strict=True))
-        order = sorted(points, key=lambda point: point[0] != 0)
-        values = [c for _, c in order]
-        coefficients = torch.tensor(values, dtype=_dtype(values, x.dtype), device=x.device)
-        weights = (-coefficients / len(x)).repeat_interleave(len(x))[:, None]
-        posts = tuple(weights * s for s in states)
-        pres = (x.repeat(len(order), 1), *states[:-1])
-        if not posts[0].is_complex():
-            return network.gradient(posts, pres, posts)
-        # Re(post pre') = Re post Re pre' - Im post Im pre': two real contrasts, one under the other
-        real = tuple(torch.cat([post.real, -post.imag]) for post in posts)
-        both = tuple(torch.cat([pre.real, pre.imag if pre.is_complex() else torch.zeros_like(pre)]) for pre in pres)
-        fields = tuple(torch.cat([post.real, torch.zeros_like(post.real)]) for post in posts)
-        return network.gradient(real, both, fields)
+        values = [c for _, c in sorted(points, key=lambda point: point[0] != 0)]
+        weights = torch.tensor(values, dtype=_dtype(values, free[0].dtype), device=free[0].device)
+        return states, (weights / batch).repeat_interleave(batch)[:, None]
+
+    def _readout(self, network: Network, target: Tensor, nudged: State, points: Points) -> State:
+        """sum_i c_i beta_i dC/do(s_i): the read-out's parameters are in F = E + beta C through C alone."""
+        if network.readout is None:
+            return ()
+        slope = self.loss.gradient(network.output(nudged), target.repeat(len(nudged[0]) // len(target), 1))
+        shares = [c * beta for beta, c in points if beta != 0]
+        shares = torch.tensor(shares, dtype=slope.dtype, device=slope.device).repeat_interleave(len(target))[:, None]
+        whole = shares * slope / len(target)
+        if len(points) == sum(beta != 0 for beta, _ in points):
+            return (whole,)
+        # The free phase is stacked before the nudged ones; it has no part in this.
+        return (torch.cat([torch.zeros_like(whole[: len(target)]), whole]),)
 
 
 @dataclass(frozen=True, kw_only=True)
-class OneSided(Estimator):
+class OneSided(Nudging):
     """[dE/dtheta(s^beta) - dE/dtheta(s^0)] / beta: error O(beta)."""
 
     def points(self, generator: torch.Generator | None = None) -> Points:
@@ -149,7 +198,7 @@ class OneSided(Estimator):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Symmetric(Estimator):
+class Symmetric(Nudging):
     """[dE/dtheta(s^+beta) - dE/dtheta(s^-beta)] / 2 beta: error O(beta^2)."""
 
     def points(self, generator: torch.Generator | None = None) -> Points:
@@ -158,7 +207,7 @@ class Symmetric(Estimator):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RandomSign(Estimator):
+class RandomSign(Nudging):
     """`OneSided` with a sign of beta drawn for each batch: its error O(beta) averages out over batches.
 
     Scellier & Bengio 2017.
@@ -174,7 +223,7 @@ class RandomSign(Estimator):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Holomorphic(Estimator):
+class Holomorphic(Nudging):
     """Re sum_k e^{-i t_k} dE/dtheta(s^{beta e^{i t_k}}) / N beta, t_k = 2 pi k / N: error O(beta^N).
 
     Laborieux & Zenke, NeurIPS 2022. The states are complex, so every read of the hardware is two. A referee: it
@@ -211,6 +260,8 @@ class Holomorphic(Estimator):
         for activation in network.activations:
             if not activation.holomorphic or activation.bits is not None:
                 raise ValueError(f"the holomorphic estimator needs smooth neurons without levels, not {activation}")
+        if not all(edge.holomorphic for edge in network.edges):
+            raise ValueError("the holomorphic estimator needs edges without max pooling, which has kinks")
         return super().__call__(network, x, target, generator, ledger)
 
 
@@ -219,10 +270,8 @@ def _dtype(values: Sequence[complex | float], real: torch.dtype) -> torch.dtype:
     return torch.promote_types(real, torch.complex32) if any(isinstance(v, complex) for v in values) else real
 
 
-def count(ledger: Ledger | None, relaxation: Relaxation, extra_reads: int = 0) -> None:
+def count(ledger: Ledger | None, relaxation: Relaxation) -> None:
     """Enter a relaxation in the ledger, if there is one."""
     if ledger is not None:
-        missed = int((~relaxation.converged).sum())
-        samples = len(relaxation.residual)
-        reads = relaxation.reads + extra_reads
-        ledger.relaxed(reads=reads, steps=relaxation.steps, samples=samples, nonconverged=missed)
+        missed, samples = int((~relaxation.converged).sum()), len(relaxation.residual)
+        ledger.relaxed(reads=relaxation.reads, steps=relaxation.steps, samples=samples, nonconverged=missed)

@@ -1,29 +1,33 @@
-"""A layered network of neurons whose couplings are weight operators, and its energy."""
+"""A network of neurons whose couplings are weight operators, on any graph of layers, and its energy."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 
 from ep_core.activation import Activation, HardSigmoid
-from ep_core.weight import WeightOperator, Written, require_finite
+from ep_core.edge import Edge, chain, sweep_order
+from ep_core.weight import Like, WeightOperator, Written, require_finite
 
 WeightFactory = Callable[[int, int], WeightOperator]
 State = tuple[Tensor, ...]
 
 
 class Network(nn.Module):
-    """E(s; theta, x) = sum_l G(s_l) - sum_l s_{l+1}' W_l s_l - sum_l b_l' s_l with s_0 = x clamped.
+    """E(s; theta, x) = sum_l G(s_l) - sum_edges s_post' W s_pre - sum_l b_l' s_l with s_0 = x clamped.
 
-    Its fixed point is s_l = rho(W_{l-1} s_{l-1} + W_l' s_{l+1} + b_l); W_l' is what `vmm` computes.
+    Its fixed point is s_l = rho(u_l); the drive u_l sums b_l, W s_pre of the edges that end in layer l and W' s_post
+    of those that start there. W' is what `vmm` computes.
 
     Args:
         sizes: neurons a layer, input first.
-        weight: called as weight(out_features, in_features) for each pair of layers; or one such callable a pair.
+        weight: called as weight(out_features, in_features) for each edge; or one such callable an edge.
         activation: of the hidden layers, and of the output unless `output` is given.
-        output: activation of the output layer.
+        output: activation of the output layer, the last one.
+        edges: of the graph; default: each layer with the next. See `Edge`, `Convolution`, `fully_connected`.
+        readout: the last layer is read out of the layer before it, W s + b without box or feedback: it is no part of
+            the energy. The cost then looks at that, and its pull reaches the neurons through W'.
 
     """
 
@@ -34,73 +38,168 @@ class Network(nn.Module):
         activation: Activation | None = None,
         *,
         output: Activation | None = None,
+        edges: Sequence[Edge] | None = None,
+        readout: bool = False,
     ) -> None:
         super().__init__()
         if len(sizes) < 2 or min(sizes) < 1:
             raise ValueError(f"sizes must be at least two positive numbers of neurons, not {list(sizes)}")
-        pairs = list(pairwise(sizes))
-        factories = [weight] * len(pairs) if callable(weight) else list(weight)
-        if len(factories) != len(pairs):
-            raise ValueError(f"{len(pairs)} pairs of layers need as many weights, not {len(factories)}")
         self.sizes = tuple(sizes)
+        self.edges = chain(sizes) if edges is None else list(edges)
+        self.order = [layer - 1 for layer in sweep_order(self.edges, len(sizes))]
+        self.readout = self._readout() if readout else None
+        self.layers = len(sizes) - (2 if readout else 1)
         hidden = HardSigmoid() if activation is None else activation
-        self.activations = (hidden,) * (len(pairs) - 1) + (hidden if output is None else output,)
-        self.weights = nn.ModuleList(make(post, pre) for make, (pre, post) in zip(factories, pairs, strict=True))
-        like = self.operators[0].like()
-        self.biases = nn.ParameterList(torch.zeros(post, **like) for _, post in pairs)
+        last = hidden if output is None or readout else output
+        self.activations = (hidden,) * (self.layers - 1) + (last,)
+        factories = [weight] * len(self.edges) if callable(weight) else list(weight)
+        if len(factories) != len(self.edges):
+            raise ValueError(f"{len(self.edges)} edges need as many weights, not {len(factories)}")
+        shapes = [edge.shape(self.sizes) for edge in self.edges]
+        self.weights = nn.ModuleList(make(*shape) for make, shape in zip(factories, shapes, strict=True))
+        shared = {edge.post: edge.channels for edge in self.edges if edge.channels is not None}
+        widths = [shared.get(layer, n) for layer, n in enumerate(sizes)][1:]
+        self.biases = nn.ParameterList(torch.zeros(n, **self.like()) for n in widths)
+
+    def _readout(self) -> int:
+        """Index of the edge that is the read-out."""
+        last = len(self.sizes) - 1
+        ends = [i for i, edge in enumerate(self.edges) if last in (edge.pre, edge.post)]
+        if last < 2 or len(ends) != 1 or self.edges[ends[0]].pre != last - 1:
+            raise ValueError("a read-out needs one edge, from the last layer of neurons, and at least 3 sizes")
+        self.order.remove(last - 1)
+        return ends[0]
 
     @property
     def operators(self) -> list[WeightOperator]:
-        """The weight operators, first layer first."""
-        return list(self.weights)  # pyright: ignore[reportReturnType]
+        """The weight operators, in the order of the edges."""
+        return list(self.weights._modules.values())  # pyright: ignore[reportReturnType]
+
+    def like(self) -> Like:
+        """The dtype and device of the network's parameters."""
+        return self.operators[0].like()
+
+    def _links(self) -> Iterator[tuple[Edge, WeightOperator]]:
+        """Edges of the energy with their operators: all but the read-out."""
+        for index, (edge, operator) in enumerate(zip(self.edges, self.operators, strict=True)):
+            if index != self.readout:
+                yield edge, operator
+
+    def bias(self, layer: int) -> Float[Tensor, " n"]:
+        """b of every neuron of `layer` (0 = first hidden layer)."""
+        own = self.biases[layer]
+        return own.repeat(self.sizes[layer + 1] // len(own)) if len(own) < self.sizes[layer + 1] else own
 
     def rest(self, batch: int) -> State:
         """Return the state from which a free phase starts: all neurons at 0."""
-        return tuple(torch.zeros(batch, n, **self.operators[0].like()) for n in self.sizes[1:])
+        return tuple(torch.zeros(batch, n, **self.like()) for n in self.sizes[1 : self.layers + 1])
 
-    def clamp(self, x: Float[Tensor, "batch n"], generator: torch.Generator | None = None) -> Tensor:
-        """W_0 x + b_0: constant in a phase, so it is read once."""
-        return self.operators[0].mvm(x, generator) + self.biases[0]
+    def clamp(self, x: Float[Tensor, "batch n"], generator: torch.Generator | None = None) -> State:
+        """What is constant in a phase, so that it is read once: b_l, and W x of the edges that start at the input."""
+        constant = [self.bias(layer).expand(len(x), -1) for layer in range(self.layers)]
+        for edge, operator in self._links():
+            if edge.pre == 0:
+                constant[edge.post - 1] = constant[edge.post - 1] + edge.up(operator, x, generator)
+        return tuple(constant)
 
     def drive(
-        self, layer: int, state: State, clamped: Tensor, generator: torch.Generator | None = None
+        self, layer: int, state: Sequence[Tensor], constant: Sequence[Tensor], generator: torch.Generator | None = None
     ) -> Num[Tensor, "batch n"]:
-        """u_l = W_{l-1} s_{l-1} + W_l' s_{l+1} + b_l of `layer` (0 = first hidden layer)."""
-        drive = clamped
-        if layer > 0:
-            drive = self.operators[layer].mvm(state[layer - 1], generator) + self.biases[layer]
-        if layer + 1 < len(state):
-            drive = drive + self.operators[layer + 1].vmm(state[layer + 1], generator)
+        """u_l of `layer` (0 = first hidden layer), `constant` being `clamp(x)`."""
+        drive = constant[layer]
+        for edge, operator in self._links():
+            if edge.post == layer + 1 and edge.pre > 0:
+                drive = drive + edge.up(operator, state[edge.pre - 1], generator)
+            if edge.pre == layer + 1:
+                drive = drive + edge.down(operator, state[edge.post - 1], state[layer], generator)
         return drive
+
+    def reads(self) -> tuple[int, int]:
+        """Reads of a sample that `clamp` takes, and that a sweep over all layers takes."""
+        once = sum(edge.reads for edge, _ in self._links() if edge.pre == 0)
+        return once, sum(2 * edge.reads for edge, _ in self._links() if edge.pre > 0)
+
+    def output(self, state: Sequence[Tensor], generator: torch.Generator | None = None) -> Num[Tensor, "batch k"]:
+        """What the cost looks at: the output neurons, or what the read-out makes of the last layer."""
+        if self.readout is None:
+            return state[-1]
+        edge, operator = self.edges[self.readout], self.operators[self.readout]
+        return edge.up(operator, state[-1], generator) + self.bias(self.layers)
+
+    def pull(
+        self, slope: Num[Tensor, "batch k"], state: Sequence[Tensor], generator: torch.Generator | None = None
+    ) -> Num[Tensor, "batch n"]:
+        """dC/ds of the last layer of neurons from dC/d(output): itself, or sent backwards through the read-out."""
+        if self.readout is None:
+            return slope
+        return self.edges[self.readout].down(self.operators[self.readout], slope, state[-1], generator)
+
+    def feedforward(self, x: Float[Tensor, "batch n"]) -> State:
+        """One pass from the input up, without feedback: what plain backpropagation trains."""
+        constant, state = self.clamp(x), list(self.rest(len(x)))
+        for layer in self.order:
+            drive = constant[layer]
+            for edge, operator in self._links():
+                if edge.post == layer + 1 and edge.pre not in (0, edge.post):
+                    drive = drive + edge.up(operator, state[edge.pre - 1])
+            state[layer] = self.activations[layer](drive)
+        return tuple(state)
 
     def energy(self, state: State, x: Float[Tensor, "batch n"]) -> Float[Tensor, " batch"]:
         """E(s; theta, x) of each sample."""
-        total = torch.zeros(len(x), **self.operators[0].like())
-        for activation, operator, bias, pre, post in zip(
-            self.activations, self.operators, self.biases, (x, *state[:-1]), state, strict=True
-        ):
-            # E += G(s) - s' W s_pre - b' s
-            total = total + activation.energy(post).sum(1)
-            total = total - (post * operator.mvm(pre)).sum(1) - post @ bias
+        full, total = (x, *state), torch.zeros(len(x), **self.like())
+        for layer, s in enumerate(state):
+            # E += G(s) - b' s
+            total = total + self.activations[layer].energy(s).sum(1) - s @ self.bias(layer)
+        for edge, operator in self._links():
+            # E -= s_post' W s_pre
+            total = total - (full[edge.post] * edge.up(operator, full[edge.pre])).sum(1)
         return total
 
-    def gradient(self, posts: State, pres: State, fields: State) -> dict[str, Tensor]:
-        """Sum over the batch of d<post' W pre>/dtheta for each operator, and of `fields` for each bias.
+    def gradient(self, forces: State, state: State, x: Float[Tensor, "samples n"]) -> dict[str, Tensor]:
+        """Re sum_batch d<f_l' u_l(s)>/dtheta over what edges send upwards, and over biases.
+
+        Args:
+            forces: f, one tensor a layer, and one more for the read-out if there is one; several phases of the same
+                samples may be stacked.
+            state: s, stacked alike.
+            x: the samples' input, not stacked.
 
         Keyed like `named_parameters()`; parameters that do not require a gradient are left out.
+
         """
+        # Re(f s') = Re f Re s' - Im f Im s': two real products, one under the other
+        real = [f.real if f.is_complex() else f for f in forces]
+        both = [torch.cat([f.real, -f.imag]) if f.is_complex() else f for f in forces]
+        states = [torch.cat([s.real, s.imag]) if s.is_complex() else s for s in state]
         result = {}
-        for index, (operator, post, pre, field) in enumerate(zip(self.operators, posts, pres, fields, strict=True)):
+        for index, (edge, operator) in enumerate(zip(self.edges, self.operators, strict=True)):
             if trainable(operator):
-                parts = operator.bilinear_grad(post, pre)
-                result |= {f"weights.{index}.{name}": part for name, part in parts.items()}
-            if self.biases[index].requires_grad:
-                result[f"biases.{index}"] = field.sum(0)
+                if edge.pre == 0:
+                    # The input is the same in all phases.
+                    post, pre = real[edge.post - 1].unflatten(0, (-1, len(x))).sum(0), x
+                else:
+                    post, pre = both[edge.post - 1], states[edge.pre - 1]
+                result |= _keyed(index, edge.gradient(operator, post, pre))
+        for layer, force in enumerate(real):
+            bias = self.biases[layer]
+            if bias.requires_grad:
+                result[f"biases.{layer}"] = force.sum(0).unflatten(0, (-1, len(bias))).sum(0)
+        return result
+
+    def backward_gradient(self, forces: State, state: State) -> dict[str, Tensor]:
+        """Sum_batch d<f_l' u_l(s)>/dtheta over what edges send backwards: with `gradient` all of d<f' u(s)>/dtheta."""
+        result = {}
+        for index, (edge, operator) in enumerate(zip(self.edges, self.operators, strict=True)):
+            if trainable(operator) and edge.pre > 0 and index != self.readout:
+                post, pre, at = state[edge.post - 1], forces[edge.pre - 1], state[edge.pre - 1]
+                result |= _keyed(index, edge.gradient(operator, post, pre, at=at, backward=True))
         return result
 
     @torch.no_grad()
     def program_(self, deltas: dict[str, Tensor], generator: torch.Generator | None = None) -> Written:
         """Write the changes, keyed like `gradient`; biases are held digitally, exactly."""
+        biases = {name: delta for name, delta in deltas.items() if name.startswith("biases.")}
         require_finite(deltas)
         total = Written()
         for index, operator in enumerate(self.operators):
@@ -108,14 +207,17 @@ class Network(nn.Module):
             own = {name.removeprefix(prefix): d for name, d in deltas.items() if name.startswith(prefix)}
             if own:
                 total += operator.program_(own, generator)
-            bias = f"biases.{index}"
-            if bias in deltas:
-                self.biases[index] += deltas[bias]
+        for name, delta in biases.items():
+            self.biases[int(name.removeprefix("biases."))] += delta
         return total
 
     def trainables(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Names and parameters that `gradient` returns."""
         return ((name, p) for name, p in self.named_parameters() if p.requires_grad)
+
+
+def _keyed(index: int, parts: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"weights.{index}.{name}": part for name, part in parts.items()}
 
 
 def trainable(operator: WeightOperator) -> bool:

@@ -1,18 +1,21 @@
-"""How the cost pulls on the output: the protocol that hardware nudges follow, and the ideal one."""
+"""How the cost pulls on the output: the protocol that hardware nudges follow, the ideal one, and a phase's pull."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Num
+from jaxtyping import Float, Int, Num
 from torch import Tensor
+
+from ep_core.loss import Loss
+from ep_core.network import Network, State
 
 Mode = Literal["closed", "frozen"]
 
 
 @runtime_checkable
 class Nudge(Protocol):
-    """A force -beta dC/ds on the output neurons, as hardware can make it.
+    """A force -beta dC/ds on the last layer of neurons, as hardware can make it.
 
     `mode` says when it is set: 'closed' follows the state in every sweep, 'frozen' is set once from the free
     state. Setting and acting are two steps because a frozen setting still acts with fresh noise in each read.
@@ -45,3 +48,61 @@ class IdealNudge:
     def act(self, setting: Tensor, generator: torch.Generator | None) -> Num[Tensor, "batch k"]:
         """Return the setting itself."""
         return setting
+
+
+@runtime_checkable
+class Force(Protocol):
+    """What a phase adds to the drives; None where nothing."""
+
+    def __call__(self, layer: int, state: list[Tensor], generator: torch.Generator | None) -> Tensor | None:
+        """Return the force on `layer` (0 = first hidden layer)."""
+        ...
+
+    def take(self, keep: Int[Tensor, " kept"]) -> "Force":
+        """Return the same force on some of the samples."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pull:
+    """The nudge of a phase, by hardware: -beta dC/ds on the last layer of neurons.
+
+    Attributes:
+        beta: strength of each row (rows, 1); target: (rows, k).
+        setting: of a frozen nudge; None where it follows the state.
+        reads: products of a row with the read-out in every sweep.
+
+    """
+
+    network: Network
+    loss: Loss
+    nudge: Nudge
+    beta: Num[Tensor, "rows 1"]
+    target: Float[Tensor, "rows k"]
+    setting: Tensor | None = None
+
+    @property
+    def reads(self) -> int:
+        """Products of a row with the read-out in every sweep: up and down, unless there is none or it is frozen."""
+        return 0 if self.network.readout is None or self.setting is not None else 2
+
+    def wanted(self, state: State | list[Tensor], generator: torch.Generator | None = None) -> Tensor:
+        """-beta dC/ds at a state."""
+        slope = self.loss.gradient(self.network.output(state, generator), self.target)
+        return -self.beta * self.network.pull(slope, state, generator)
+
+    def freeze(self, free: State) -> "Pull":
+        """Set the nudge once, from the free state, if that is its mode."""
+        return replace(self, setting=self.nudge.emit(self.wanted(free))) if self.nudge.mode == "frozen" else self
+
+    def __call__(self, layer: int, state: list[Tensor], generator: torch.Generator | None) -> Tensor | None:
+        """Return the force on the last layer of neurons."""
+        if layer != self.network.layers - 1:
+            return None
+        setting = self.nudge.emit(self.wanted(state, generator)) if self.setting is None else self.setting
+        return self.nudge.act(setting, generator)
+
+    def take(self, keep: Int[Tensor, " kept"]) -> "Pull":
+        """Return the nudge of some of the rows."""
+        setting = None if self.setting is None else self.setting[keep]
+        return replace(self, beta=self.beta[keep], target=self.target[keep], setting=setting)

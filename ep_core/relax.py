@@ -1,15 +1,22 @@
 """Relaxation to the fixed point of a network, with a report that admits failure."""
 
-from collections.abc import Callable
+import math
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Num
 from torch import Tensor
 
+from ep_core import kernel
 from ep_core.network import Network, State
+from ep_core.nudge import Force
+from ep_core.solvers import GaussSeidel, Phase, Solver
 
-Force = Callable[[Tensor, torch.Generator | None], Tensor]
+
+class NotConverged(UserWarning):
+    """Some samples did not reach the tolerance in the steps that they had."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,113 +24,171 @@ class Relaxation:
     """What a relaxation reached.
 
     Attributes:
-        state: one tensor (batch, n) a layer.
+        state: one tensor (batch, n) a layer of neurons.
+        output: what the cost looks at: the output neurons, or the read-out of the last layer.
         residual: max |rho(drive(s)) - s| over the neurons of each sample, of the synchronous map.
-        steps: sweeps taken; reads: products of one sample with one operator in one direction.
+        steps: most sweeps that a sample took; reads: products of one sample with one operator in one direction.
         converged: per sample, residual <= tolerance.
 
     """
 
     state: State
+    output: Num[Tensor, "batch k"]
     residual: Float[Tensor, " batch"]
     steps: int
     reads: int
     converged: Bool[Tensor, " batch"]
-
-    @property
-    def output(self) -> Num[Tensor, "batch k"]:
-        """The state of the output neurons."""
-        return self.state[-1]
-
-
-@dataclass(frozen=True, kw_only=True)
-class GaussSeidel:
-    """Sweeps over the layers, first to last, each layer seeing the newest state of its neighbours.
-
-    Attributes:
-        steps: most sweeps of a phase.
-        tolerance: the sweeps end when no neuron moves by more, and a sample counts as converged when its
-            residual is no larger. States with levels converge to half a level at best: one level is added.
-
-    """
-
-    steps: int = 20
-    tolerance: float = 1e-3
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or not self.tolerance >= 0:
-            raise ValueError(f"relaxation needs steps >= 1 and tolerance >= 0, not {self.steps}, {self.tolerance}")
 
 
 @torch.no_grad()
 def relax(
     network: Network,
     x: Float[Tensor, "batch n"],
-    solver: GaussSeidel,
+    solver: Solver | None = None,
     *,
     start: State | None = None,
     force: Force | None = None,
-    clamped: Tensor | None = None,
+    hold: bool = False,
     generator: torch.Generator | None = None,
 ) -> Relaxation:
-    """Sweep s_l <- rho(u_l) until nothing moves or `solver.steps` sweeps are done.
+    """Find the fixed point s_l = rho(u_l + force), and warn (`NotConverged`) of samples that stay above tolerance.
 
     Args:
         network: whose fixed point is sought.
         x: clamped input.
-        solver: how, and for how long.
+        solver: how, and for how long; default `GaussSeidel()`.
         start: state to start from (default: all neurons at 0).
-        force: added to the drive of the output neurons, a function of their state and of the noise: the nudge.
-        clamped: `network.clamp(x)` where the caller has read it already.
-        generator: of the read noise.
+        force: added to the drives, such as a `Pull`.
+        hold: keep the last layer of neurons at its start.
+        generator: of the read noise and of the neurons' noise.
 
     """
-    reads = 0 if clamped is not None else len(x)
-    fixed = network.clamp(x, generator) if clamped is None else clamped
-    state = list(network.rest(len(x)) if start is None else start)
-    # A complex state takes two reads: one of its real, one of its imaginary part.
-    per_sweep = 2 * (len(state) - 1) * len(x) * (2 if state[0].is_complex() else 1)
-    steps, moved = 0, float("inf")
-    while steps < solver.steps and moved > solver.tolerance:
-        steps, moved = steps + 1, 0.0
-        for layer in range(len(state)):
-            new = _target(network, layer, tuple(state), fixed, force, generator)
-            moved = max(moved, float((new - state[layer]).abs().max()))
-            state[layer] = new
-        reads += per_sweep
-    return _report(network, tuple(state), fixed, force, solver, steps, reads)
+    solver = GaussSeidel() if solver is None else solver
+    constant = network.clamp(x, generator)
+    found = settle(network, constant, solver, start=start, force=force, hold=hold, generator=generator)
+    missed = int((~found.converged).sum())
+    if missed:
+        warnings.warn(
+            f"{missed} of {len(x)} samples did not reach a residual of {solver.tolerance:g} in {solver.steps} sweeps: "
+            f"the worst is {float(found.residual.max()):.1e}",
+            NotConverged,
+            stacklevel=2,
+        )
+    return found
 
 
-def _target(
+@torch.no_grad()
+def settle(
     network: Network,
-    layer: int,
-    state: State,
-    clamped: Tensor,
-    force: Force | None,
+    constant: Sequence[Tensor],
+    solver: Solver,
+    *,
+    start: State | None = None,
+    force: Force | None = None,
+    hold: bool = False,
     generator: torch.Generator | None = None,
-) -> Tensor:
-    """rho(u_l + force): where the layer would go, its neighbours held."""
-    drive = network.drive(layer, state, clamped, generator)
-    if force is not None and layer == len(state) - 1:
-        drive = drive + force(state[layer], generator)
-    return network.activations[layer](drive)
+) -> Relaxation:
+    """`relax` with the constant drives `network.clamp(x)` already read, and without its warning.
+
+    `reads` has those of `clamp` in it when the relaxation starts from rest: a phase that goes on has no new ones.
+    """
+    batch = len(constant[0])
+    once, a_sweep = network.reads()
+    once = once * batch if start is None else 0
+    if force is None and not hold and kernel.fits(network, [solver], constant[0]):
+        run = kernel.Phases(network, constant, [solver], start=start)
+        return _compiled(network, constant, run, slice(None), solver, once)
+    state = list(network.rest(batch) if start is None else start)
+    state, residual, steps, sweeps = _sweeps(network, constant, solver, state, force, hold, generator)
+    # A complex state takes two reads: one of its real, one of its imaginary part.
+    cost = (a_sweep + getattr(force, "reads", 0)) * (2 if state[0].is_complex() else 1)
+    return _report(network, constant, tuple(state), residual, solver, steps, cost * sweeps + once)
+
+
+def together(
+    network: Network,
+    constant: Sequence[Tensor],
+    solvers: tuple[Solver, Solver],
+    strengths: Sequence[float],
+    target: Tensor,
+    *,
+    frozen: bool,
+) -> tuple[Relaxation, Relaxation]:
+    """The free phase from rest, and those pulled from its end by -beta (s - y), stacked: all compiled, in one call."""
+    run = kernel.Phases(network, constant, solvers, strengths=strengths, target=target, frozen=frozen)
+    free, nudged = slice(0, run.batch), slice(run.batch, None)
+    return (
+        _compiled(network, constant, run, free, solvers[0], network.reads()[0] * run.batch),
+        _compiled(network, constant, run, nudged, solvers[1], 0),
+    )
+
+
+def _compiled(
+    network: Network, constant: Sequence[Tensor], run: kernel.Phases, rows: slice, solver: Solver, once: int
+) -> Relaxation:
+    state, count = (run.hidden[rows], run.output[rows]), run.count[rows]
+    # Two reads of the one looped operator a sweep.
+    return _report(network, constant, state, run.residual[rows], solver, int(count.max()), 2 * int(count.sum()) + once)
 
 
 def _report(
     network: Network,
+    constant: Sequence[Tensor],
     state: State,
-    clamped: Tensor,
-    force: Force | None,
-    solver: GaussSeidel,
+    residual: Tensor,
+    solver: Solver,
     steps: int,
     reads: int,
 ) -> Relaxation:
-    # The residual is the simulator's own knowledge, without noise: it is not a read of the device.
-    moves = [(_target(network, layer, state, clamped, force) - s).abs().amax(1) for layer, s in enumerate(state)]
-    residual = torch.stack(moves).amax(0)
-    if not torch.isfinite(residual).all():
-        layer = next(i for i, s in enumerate(state) if not torch.isfinite(s).all())
-        raise FloatingPointError(f"the state of layer {layer + 1} is no longer finite after {steps} sweeps")
+    if not math.isfinite(float(residual.sum())):
+        raise FloatingPointError(f"{_broken(network, constant, state)} is no longer finite after {steps} sweeps")
     level = max(activation.level for activation in network.activations)
-    converged = residual <= solver.tolerance + 1.01 * level
-    return Relaxation(state=state, residual=residual, steps=steps, reads=reads, converged=converged)
+    return Relaxation(
+        state=state,
+        output=network.output(state),
+        residual=residual,
+        steps=steps,
+        reads=reads,
+        converged=residual <= solver.tolerance + 1.01 * level,
+    )
+
+
+def _sweeps(
+    network: Network,
+    constant: Sequence[Tensor],
+    solver: Solver,
+    state: list[Tensor],
+    force: Force | None,
+    hold: bool,
+    generator: torch.Generator | None,
+) -> tuple[list[Tensor], Tensor, int, int]:
+    """Relax in torch; return state, residual, most sweeps of a sample and the sum over samples."""
+    order = [layer for layer in network.order if not (hold and layer == network.layers - 1)]
+    phase = Phase(network=network, constant=constant, state=list(state), force=force, order=order, generator=generator)
+    rows, going, steps, sweeps = torch.arange(len(state[0]), device=state[0].device), phase, 0, 0
+    while steps < solver.steps and len(rows):
+        steps, sweeps = steps + 1, sweeps + len(rows)
+        more = solver.sweep(going) > solver.tolerance
+        if going is not phase:
+            for whole, part in zip(phase.state, going.state, strict=True):
+                whole[rows] = part
+        if not more.all():
+            # Samples that have arrived are left alone; the others go on without them.
+            keep = more.nonzero()[:, 0]
+            rows, going = rows[keep], going.take(keep)
+    # The residual is the simulator's own knowledge, without noise: it is not a read of the device.
+    phase.generator = None
+    moves = [(phase.target(layer) - phase.state[layer]).abs().amax(1) for layer in order]
+    return phase.state, torch.stack(moves).amax(0), steps, sweeps
+
+
+def _broken(network: Network, constant: Sequence[Tensor], state: Sequence[Tensor]) -> str:
+    """Name the first place where a number is not finite: what comes in, or what a layer became."""
+    for layer in range(network.layers):
+        if not torch.isfinite(constant[layer]).all():
+            return f"the input or bias of layer {layer + 1}"
+    for layer in range(network.layers):
+        drive = network.drive(layer, state, constant)
+        if not (torch.isfinite(state[layer]).all() and torch.isfinite(drive).all()):
+            return f"the state of layer {layer + 1}"
+    return "the force on the last layer"

@@ -18,6 +18,7 @@ class NastyWeight(WeightOperator):
     """
 
     symmetric = False
+    noisy = True
     offset: Tensor
     mismatch: Tensor
     owed_theta: Tensor
@@ -129,7 +130,8 @@ def _check_gradient(operator: WeightOperator, source: torch.Generator, backward:
     claimed = operator.bilinear_grad(post, pre, backward)
     assert claimed.keys() == names, f"bilinear_grad has keys {sorted(claimed)}, not {sorted(names)}"
     parameters = list(operator.parameters())
-    true = torch.autograd.grad(_bilinear(operator, post, pre, backward), parameters)
+    value = _bilinear(operator, post, pre, backward)
+    true = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
     for _ in range(3):
         direction = {name: _normal(source, *p.shape) for name, p in operator.named_parameters()}
         for gradient, device, clause in (
@@ -165,6 +167,8 @@ def _check_determinism(operator: WeightOperator, source: torch.Generator) -> Non
     state = torch.random.get_rng_state()
     first, second = (operator.mvm(x, torch.Generator().manual_seed(5)) for _ in range(2))
     assert torch.equal(first, second), "the same generator gives another read"
+    same = torch.equal(first, operator.mvm(x))
+    assert same != operator.noisy, f"noisy is {operator.noisy}, but a read with a generator is as one without: {same}"
     assert torch.equal(state, torch.random.get_rng_state()), "a read touched the global random state"
 
 

@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -12,9 +13,10 @@ from ep_core.data import Dataset, Split
 from ep_core.estimators import Estimator
 from ep_core.ledger import Ledger
 from ep_core.loss import one_hot
-from ep_core.network import Network
-from ep_core.relax import GaussSeidel, Relaxation, relax
+from ep_core.network import Network, trainable
+from ep_core.relax import NotConverged, Relaxation
 
+MISSED = 0.05  # share of free phases above tolerance that an epoch warns of
 OptimiserFactory = Callable[[list[dict[str, object]]], torch.optim.Optimizer]
 
 
@@ -28,7 +30,9 @@ class Updater:
         network: whose trainable parameters are updated.
         optimiser: called with torch's parameter groups.
         lrs: learning rate of each operator; bias_lr: of all biases.
-        updates: length of the schedule; the rate follows a cosine to 0 after `warmup` linear steps.
+        schedule: factor of the rates at step 0, 1, ..., such as `partial(cosine, updates=..., warmup=...)`; default 1.
+        decay: lambda of lambda/2 |W|^2, added to the cost for every operator that learns.
+        clip: largest norm of the whole gradient, decay included; longer ones are shortened.
 
     """
 
@@ -39,14 +43,18 @@ class Updater:
         *,
         lrs: Sequence[float],
         bias_lr: float,
-        updates: int,
-        warmup: int = 0,
+        schedule: Callable[[int], float] | None = None,
+        decay: float = 0.0,
+        clip: float | None = None,
     ) -> None:
         rates = {f"weights.{i}": lr for i, lr in enumerate(lrs)} | {"biases": bias_lr}
         if len(lrs) != len(network.operators):
             raise ValueError(f"{len(network.operators)} operators need as many learning rates, not {len(lrs)}")
         if not all(math.isfinite(lr) and lr >= 0 for lr in rates.values()):
             raise ValueError(f"learning rates must be finite and not negative, not {rates}")
+        if not (math.isfinite(decay) and decay >= 0) or not (clip is None or clip > 0):
+            raise ValueError(f"decay must be finite and not negative, clip positive, not {decay} and {clip}")
+        self.network, self.decay, self.clip = network, decay, clip
         # Fused optimisers walk raw memory: change, gradient and state must be laid out alike.
         self.changes = {name: torch.zeros(p.shape, dtype=p.dtype, device=p.device) for name, p in network.trainables()}
         groups: list[dict[str, object]] = [
@@ -54,30 +62,55 @@ class Updater:
             for prefix, lr in rates.items()
         ]
         self.optimiser = optimiser([group for group in groups if group["params"]])
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda t: cosine(t, updates, warmup))
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, constant if schedule is None else schedule)
 
     @torch.no_grad()
     def __call__(self, gradients: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the changes for one step of the optimiser along `gradients`."""
+        shrink = self._decays() if self.decay else {}
         for name, change in self.changes.items():
             change.zero_()
             change.grad = gradients[name].contiguous()
+            if name in shrink:
+                change.grad = change.grad + self.decay * shrink[name]
+        if self.clip is not None:
+            torch.nn.utils.clip_grad_norm_(list(self.changes.values()), self.clip)
         self.optimiser.step()
         self.schedule.step()
         return self.changes
 
+    def _decays(self) -> dict[str, Tensor]:
+        """Gradient of 1/2 |W|^2 of every operator."""
+        pairs = enumerate(self.network.operators)
+        return {f"weights.{i}.{name}": part for i, w in pairs if trainable(w) for name, part in w.norm_grad().items()}
 
-def cosine(step: int, updates: int, warmup: int) -> float:
-    """Factor of the learning rate: linear over `warmup` steps, times a cosine from 1 to 0 over `updates`."""
-    rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
-    return rise * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, updates))))
+
+def rise(step: int, warmup: int) -> float:
+    """Factor of the learning rate: from 1/warmup up to 1 in as many steps."""
+    return min(1.0, (step + 1) / warmup) if warmup else 1.0
+
+
+def cosine(step: int, *, updates: int, warmup: int = 0) -> float:
+    """Factor of the learning rate: `rise`, times a cosine from 1 to 0 over `updates`."""
+    return rise(step, warmup) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, updates))))
+
+
+def staircase(step: int, *, every: int, factor: float = 0.5, warmup: int = 0) -> float:
+    """Factor of the learning rate: `rise`, times `factor` once more after each `every` steps."""
+    return rise(step, warmup) * factor ** (step // every)
+
+
+def constant(step: int, *, warmup: int = 0) -> float:
+    """Factor of the learning rate: `rise`, then 1."""
+    return rise(step, warmup)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
     """What one epoch of training showed; errors in percent, residual and steps as means over its updates.
 
-    `seconds` are those of the updates alone, without validation.
+    `nonconverged` is the percentage of free phases that stayed above the tolerance; `seconds` are those of the updates
+    alone, without validation.
     """
 
     epoch: int
@@ -85,6 +118,7 @@ class Epoch:
     val_error: float
     loss: float
     residual: float
+    nonconverged: float
     steps: float
     reads: int
     seconds: float = field(compare=False)
@@ -112,7 +146,7 @@ def fit(
     check_chain(network, data)
     targets = one_hot(data.train.labels, data.classes, data.train.x.dtype)
     for epoch in range(done + 1, epochs + 1):
-        start, before, wrong, losses, residuals = time.perf_counter(), book.reads, 0, 0.0, 0.0
+        start, before, wrong, losses, residuals, missed = time.perf_counter(), book.reads, 0, 0.0, 0.0, 0
         sweeps, relaxations = book.sweeps, book.relaxations
         order = torch.randperm(len(data.train), generator=generator)
         for index in order.split(batch):
@@ -123,15 +157,24 @@ def fit(
             wrong += int((output.argmax(1) != data.train.labels[index]).sum())
             losses += float(estimator.loss.value(output, target).sum())
             residuals += float(estimate.free.residual.sum())
+            missed += int((~estimate.free.converged).sum())
             if on_update is not None:
                 on_update(estimate.free)
         count, seconds = len(data.train), time.perf_counter() - start
+        if missed > MISSED * count:
+            warnings.warn(
+                f"epoch {epoch}: {100 * missed / count:.3g} % of the free phases did not reach a residual of "
+                f"{estimator.free.tolerance:g} in {estimator.free.steps} sweeps",
+                NotConverged,
+                stacklevel=2,
+            )
         yield Epoch(
             epoch=epoch,
             train_error=100 * wrong / count,
-            val_error=error(network, data.validation, estimator.free),
+            val_error=error(network, data.validation, estimator),
             loss=losses / count,
             residual=residuals / count,
+            nonconverged=100 * missed / count,
             steps=(book.sweeps - sweeps) / (book.relaxations - relaxations),
             reads=book.reads - before,
             seconds=seconds,
@@ -146,12 +189,12 @@ def check_chain(network: Network, data: Dataset) -> None:
         raise ValueError(f"{data.name} has {data.classes} classes, but the last of sizes is {network.sizes[-1]}")
 
 
-def predict(network: Network, split: Split, solver: GaussSeidel, batch: int = 1000) -> Tensor:
-    """Class with the largest free output of each sample."""
-    parts = [relax(network, x, solver).output.argmax(1) for x in split.x.split(batch)]
+def predict(network: Network, split: Split, estimator: Estimator, batch: int = 1000) -> Tensor:
+    """Class with the largest output of each sample, as `estimator` infers it."""
+    parts = [estimator.infer(network, x).output.argmax(1) for x in split.x.split(batch)]
     return torch.cat(parts)
 
 
-def error(network: Network, split: Split, solver: GaussSeidel) -> float:
+def error(network: Network, split: Split, estimator: Estimator) -> float:
     """Share of wrong predictions, in percent."""
-    return 100 * float((predict(network, split, solver) != split.labels).double().mean())
+    return 100 * float((predict(network, split, estimator) != split.labels).double().mean())

@@ -1,6 +1,7 @@
 """The contract between learning and hardware: a real matrix held by physical parameters."""
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,10 +42,12 @@ class WeightOperator(nn.Module, ABC):
 
     Attributes:
         symmetric: whether `vmm` is exactly the transpose of `mvm`.
+        noisy: whether a read with a generator draws noise from it.
 
     """
 
     symmetric: bool
+    noisy = False
 
     def __init__(self, out_features: int, in_features: int) -> None:
         super().__init__()
@@ -84,7 +87,12 @@ class WeightOperator(nn.Module, ABC):
         names, parameters = zip(*self.named_parameters(), strict=True)
         with torch.enable_grad():
             value = (pre * self.vmm(post)).sum() if backward else (post * self.mvm(pre)).sum()
-        return dict(zip(names, torch.autograd.grad(value, parameters), strict=True))
+        slopes = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
+        return dict(zip(names, slopes, strict=True))
+
+    def norm_grad(self) -> dict[str, Tensor]:
+        """Gradient of 1/2 |W|_F^2 in the parameters, by `bilinear_grad`: what weight decay follows."""
+        return self.bilinear_grad(self.matrix().mT, torch.eye(self.in_features, **self.like()))
 
     def believed(self) -> "WeightOperator":
         """The operator whose gradient `bilinear_grad` returns: itself, or its copy without unknown imperfections."""
@@ -126,5 +134,6 @@ def product(x: Inputs, w: Float[Tensor, "out in"]) -> Outputs:
 def require_finite(deltas: dict[str, Tensor]) -> None:
     """Raise ValueError naming the first delta that holds NaN or infinity."""
     for name, delta in deltas.items():
-        if not torch.isfinite(delta).all():
+        # A sum shows most quickly that all is well; one that overflows says nothing.
+        if not math.isfinite(float(delta.sum())) and not torch.isfinite(delta).all():
             raise ValueError(f"the change asked of {name!r} is not finite: nothing was written")

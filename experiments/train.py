@@ -8,8 +8,9 @@ from dataclasses import replace
 from experiments.common import pictures
 from experiments.common.build import Job, build
 from experiments.common.evaluate import evaluate
-from experiments.common.options import RUN_ONLY, TrainOptions, resolve, resumed
+from experiments.common.options import RUN_ONLY, TrainOptions
 from experiments.common.progress import TrainingProgress
+from experiments.common.resolve import resolve, resumed
 from experiments.common.rundir import RunDirectory
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict

@@ -1,5 +1,6 @@
 """From resolved options to the objects that train: data, network, estimator, updater, all from one seed."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -7,24 +8,43 @@ from functools import partial
 import torch
 
 from ep_core import (
+    Adjoint,
+    Anderson,
+    AsymEP,
+    Backpropagation,
+    ContrastiveHebbian,
+    CoupledLearning,
+    CrossEntropy,
     DenseWeight,
+    Edge,
     Estimator,
     GaussSeidel,
-    HardSigmoid,
+    GradientFlow,
+    Holomorphic,
     IdealNudge,
     Ledger,
+    Loss,
     Network,
     Nudge,
+    Nudging,
     OneSided,
+    RandomSign,
     Relaxation,
+    Solver,
+    SquaredError,
     Symmetric,
+    Synchronous,
+    Unrolled,
     Updater,
+    VectorField,
     fit,
 )
 from ep_core import data as datasets
+from ep_core.adjoint import couplings
 from ep_core.data import Dataset
 from ep_core.network import WeightFactory
-from ep_core.train import Epoch, check_chain
+from ep_core.train import Epoch, OptimiserFactory, check_chain, constant, cosine, staircase
+from experiments.common.nets import graph, neurons
 from experiments.common.options import TrainOptions
 from photonic_ep import Imperfections, IntensityNudge, MeshWeight, clements, gradients, reck
 from photonic_ep.presets import DEVICE_F, NUDGE_A
@@ -32,11 +52,28 @@ from photonic_ep.presets import DEVICE_F, NUDGE_A
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 TOPOLOGIES = {"clements": clements, "reck": reck}
 GRADIENTS = {"oracle": gradients.oracle, "twin": gradients.twin}
-ESTIMATORS: dict[str, type[Estimator]] = {"one-sided": OneSided, "symmetric": Symmetric}
-OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": partial(torch.optim.Adam, fused=True),
-    "sgd": partial(torch.optim.SGD, momentum=0.9),
+ESTIMATORS: dict[str, type[Estimator]] = {
+    "one-sided": OneSided,
+    "random-sign": RandomSign,
+    "symmetric": Symmetric,
+    "holomorphic": Holomorphic,
+    "vector-field": VectorField,
+    "asymep": AsymEP,
+    "hebbian": ContrastiveHebbian,
+    "coupled": CoupledLearning,
+    "adjoint": Adjoint,
+    "bptt": Unrolled,
+    "backpropagation": Backpropagation,
 }
+SOLVERS: dict[str, type[Solver]] = {
+    "gauss-seidel": GaussSeidel,
+    "synchronous": Synchronous,
+    "flow": GradientFlow,
+    "anderson": Anderson,
+}
+LOSSES: dict[str, type[Loss]] = {"mse": SquaredError, "cross-entropy": CrossEntropy}
+HALVINGS = 5  # of a learning rate that falls as a staircase, in a run
+CAP_EVERY = 50  # updates between looks at the largest eigenvalue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +93,13 @@ class Job:
     ) -> Iterator[Epoch]:
         """Train from epoch `done` on; after each epoch the local oscillators of photonic weights are realigned."""
         book = Ledger() if ledger is None else ledger
+
+        def updated(free: Relaxation) -> None:
+            if self.options.cap is not None and book.updates % CAP_EVERY == 0:
+                cap_(self.network, self.options.cap)
+            if on_update is not None:
+                on_update(free)
+
         for epoch in fit(
             self.network,
             self.data,
@@ -66,12 +110,22 @@ class Job:
             generator=self.generator,
             ledger=book,
             done=done,
-            on_update=on_update,
+            on_update=updated,
         ):
             for operator in self.network.operators:
                 if isinstance(operator, MeshWeight):
                     book.reads += operator.align_()
             yield epoch
+
+
+@torch.no_grad()
+def cap_(network: Network, cap: float) -> None:
+    """Scale the couplings among neurons down until their largest eigenvalue is `cap`: then sweeps converge."""
+    largest = float(torch.linalg.eigvalsh(couplings(network))[-1])
+    if largest > cap:
+        for edge, operator in zip(network.edges, network.operators, strict=True):
+            if edge.pre > 0:
+                operator.program_({name: (cap / largest - 1) * p for name, p in operator.named_parameters()})
 
 
 def build(options: TrainOptions, data: Dataset | None = None) -> Job:
@@ -86,11 +140,12 @@ def build(options: TrainOptions, data: Dataset | None = None) -> Job:
     updates = options.epochs * -(-len(content.train) // options.batch)
     updater = Updater(
         network,
-        OPTIMISERS[options.optimiser],
-        lrs=options.lr,
+        _optimiser(options),
+        lrs=[options.lr[group] for group in graph(options).groups],
         bias_lr=options.bias_lr,
-        updates=updates,
-        warmup=min(options.warmup, updates // 2),
+        schedule=_schedule(options, updates),
+        decay=options.decay,
+        clip=options.clip if math.isfinite(options.clip) else None,
     )
     return Job(
         options=options,
@@ -110,26 +165,48 @@ def load_data(options: TrainOptions) -> Dataset:
     return datasets.mnist(options.data_dir, dtype=DTYPES[options.dtype])
 
 
+def _optimiser(options: TrainOptions) -> OptimiserFactory:
+    if options.optimiser == "sgd":
+        return partial(torch.optim.SGD, momentum=options.momentum)
+    return partial(torch.optim.Adam, fused=True)
+
+
+def _schedule(options: TrainOptions, updates: int) -> Callable[[int], float]:
+    warmup = min(options.warmup, updates // 2)
+    if options.schedule == "cosine":
+        return partial(cosine, updates=updates, warmup=warmup)
+    if options.schedule == "staircase":
+        return partial(staircase, every=-(-updates // (HALVINGS + 1)), warmup=warmup)
+    return partial(constant, warmup=warmup)
+
+
 def build_network(options: TrainOptions, generator: torch.Generator) -> Network:
-    """Return a network on the chosen hardware; layers that have a learning rate of 0 are frozen."""
-    low, high = options.output_range
-    bits = options.state_bits or None
+    """Return a network on the chosen hardware; edges that have a learning rate of 0 are frozen."""
+    plan = graph(options)
+    hidden, output = neurons(options)
     network = Network(
-        options.sizes,
-        [_weight(options, std, generator) for std in options.std],
-        HardSigmoid(bits=bits),
-        output=HardSigmoid(bits=bits, low=low, high=high),
+        plan.sizes,
+        [
+            _weight(options, edge, options.std[group], generator)
+            for edge, group in zip(plan.edges, plan.groups, strict=True)
+        ],
+        hidden,
+        output=output,
+        edges=plan.edges,
+        readout=options.output == "readout",
     )
-    for operator, bias, lr in zip(network.operators, network.biases, options.lr, strict=True):
+    rates = [options.lr[group] for group in plan.groups]
+    for edge, operator, lr in zip(plan.edges, network.operators, rates, strict=True):
         operator.requires_grad_(lr > 0)
-        bias.requires_grad_(lr > 0)
+        if lr == 0:
+            network.biases[edge.post - 1].requires_grad_(False)
     return network
 
 
-def _weight(options: TrainOptions, std: float, generator: torch.Generator) -> WeightFactory:
+def _weight(options: TrainOptions, edge: Edge, std: float, generator: torch.Generator) -> WeightFactory:
     dtype = DTYPES[options.dtype]
     if options.backend == "ideal":
-        return partial(DenseWeight, std=std, generator=generator, dtype=dtype)
+        return partial(DenseWeight, std=std, generator=generator, dtype=dtype, hollow=edge.pre == edge.post)
     imperfections = Imperfections(
         phase_error=options.phase_error,
         splitter_error=options.splitter_error,
@@ -151,10 +228,20 @@ def _weight(options: TrainOptions, std: float, generator: torch.Generator) -> We
 
 
 def build_estimator(options: TrainOptions, generator: torch.Generator) -> Estimator:
-    """Return the estimator with its nudge and solvers."""
-    free, nudged = (GaussSeidel(steps=steps, tolerance=options.tolerance) for steps in options.steps)
-    nudge = _nudge(options, generator)
-    return ESTIMATORS[options.estimator](beta=options.beta, nudge=nudge, free=free, nudged=nudged)
+    """Return the estimator with its loss, solvers and nudge."""
+    kind, loss = ESTIMATORS[options.estimator], LOSSES[options.loss]()
+    damping = {"damping": options.damping} if options.solver == "gauss-seidel" else {}
+    free, second = (
+        SOLVERS[options.solver](steps=steps, tolerance=options.tolerance, **damping) for steps in options.steps
+    )
+    if issubclass(kind, Nudging):
+        phases = {"count": options.phases} if issubclass(kind, Holomorphic) else {}
+        nudge = _nudge(options, generator)
+        return kind(loss=loss, free=free, nudged=second, beta=options.beta, nudge=nudge, **phases)
+    if issubclass(kind, CoupledLearning):
+        eta = {"eta": options.beta} if kind is CoupledLearning else {}
+        return kind(loss=loss, free=free, clamped=second, **eta)
+    return kind(loss=loss, free=free)
 
 
 def _nudge(options: TrainOptions, generator: torch.Generator) -> Nudge:
@@ -168,4 +255,10 @@ def _nudge(options: TrainOptions, generator: torch.Generator) -> Nudge:
         extinction_db=None if extinction == float("inf") else extinction,
     )
     dtype = DTYPES[options.dtype]
-    return IntensityNudge.build(light, options.sizes[-1], mode=options.nudge_mode, generator=generator, dtype=dtype)
+    return IntensityNudge.build(
+        light,
+        options.sizes[-2 if options.output == "readout" else -1],
+        mode=options.nudge_mode,
+        generator=generator,
+        dtype=dtype,
+    )

@@ -7,9 +7,9 @@ import torch
 from ep_core import (
     Activation,
     DenseWeight,
-    Estimator,
     GaussSeidel,
     Network,
+    Nudging,
     Symmetric,
     one_hot,
     relax,
@@ -23,11 +23,11 @@ NORMS = (0.5, 0.3)  # spectral norms of the looped layers: EP's error depends on
 
 def uncrossed(net: Network, estimator: Symmetric, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Samples of which every unit is on the same piece of its activation in both nudged phases."""
-    state, twice = estimator(net, x, y).nudged.state, torch.cat([x, x])
+    state, constant = estimator(net, x, y).nudged.state, net.clamp(torch.cat([x, x]))
     sign = torch.cat([torch.ones(len(x)), -torch.ones(len(x))])[:, None].to(x)
     keep = torch.ones(len(x), dtype=torch.bool)
     for layer, activation in enumerate(net.activations):
-        drive = net.drive(layer, state, net.clamp(twice)).detach()
+        drive = net.drive(layer, state, constant).detach()
         if layer == len(state) - 1:
             drive = drive - sign * estimator.beta * (state[-1] - torch.cat([y, y]))
         plus, minus = activation.piece(drive).chunk(2)
@@ -65,7 +65,7 @@ def problem(
     return net, x.to(dtype), one_hot(labels, sizes[-1], dtype)
 
 
-def by_newton(estimator: Estimator, net: Network, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
+def by_newton(estimator: Nudging, net: Network, x: torch.Tensor, y: torch.Tensor) -> dict[str, torch.Tensor]:
     """The estimate from fixed points found by Newton's method instead of relaxation: the same at finite beta.
 
     s - rho(A s + c - beta dC/ds) = 0 with A = du/ds, c = W_0 x + b; its Jacobian is I - diag(rho') (A - beta P), P on
@@ -73,7 +73,7 @@ def by_newton(estimator: Estimator, net: Network, x: torch.Tensor, y: torch.Tens
     """
     a, sizes, points = couplings(net).to(torch.complex128), net.sizes[1:], estimator.points()
     first = relax(net, x, EXACT).state
-    bias = torch.cat([net.clamp(x), *(b.expand(len(x), -1) for b in list(net.biases)[1:])], 1).detach()
+    bias = torch.cat(net.clamp(x), 1).detach()
     output = torch.zeros(len(a), dtype=a.dtype)
     output[-sizes[-1] :] = 1
     pull = torch.nn.functional.pad(y, (len(a) - sizes[-1], 0))
@@ -88,4 +88,4 @@ def by_newton(estimator: Estimator, net: Network, x: torch.Tensor, y: torch.Tens
         nudged.append(s)
     states = torch.cat(nudged)
     real = not any(isinstance(beta, complex) for beta, _ in points)
-    return estimator.contrast(net, x, first, (states.real if real else states).split(sizes, 1), points)
+    return estimator.contrast(net, x, y, first, (states.real if real else states).split(sizes, 1), points)

@@ -10,7 +10,8 @@ from ep_core import Ledger, checkpoint
 from ep_core.train import Epoch
 from experiments.common.build import Job
 from experiments.common.folder import new_folder, write_json, write_text
-from experiments.common.options import TrainOptions, from_config, to_config
+from experiments.common.options import TrainOptions
+from experiments.common.resolve import from_config, to_config
 
 Row = dict[str, float | int]
 

@@ -5,15 +5,11 @@ contiguous memory that stays in the cache; nothing is compiled for a particular 
 tape again and walks it in reverse: a slot is complete before it is read, so its value at the end is the one used.
 """
 
-import inspect
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
+from ep_core.compiled import compiled
 from photonic_ep.circuit.layout import TOLERANCE, Layout, gain_of
 from photonic_ep.circuit.plan import ADD_PRODUCT, LOOP, MULTIPLY, Plan
 
@@ -25,11 +21,6 @@ SAMPLED = 32  # samples of a batch in which a part's whole norm is looked at
 LANES = 8  # samples come in multiples of a vector register
 CACHED = 1_500_000  # bytes of slots that stay near the core
 KEPT = 2_000_000  # bytes of slots that are kept for the backward pass; more are faster computed again
-
-
-def compiled(function: Callable[..., Any]) -> Any:  # noqa: ANN401
-    """Compile with numba, kept between runs; NaN keeps its meaning. Unwraps what a checker of types may have put on."""
-    return njit(cache=True, fastmath={"contract", "reassoc", "nsz"})(inspect.unwrap(function))
 
 
 @compiled

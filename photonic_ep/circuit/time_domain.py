@@ -16,11 +16,11 @@ from jaxtyping import Complex, Float
 from scipy.signal import lfilter
 from torch import Tensor
 
+from ep_core.compiled import compiled
 from photonic_ep.circuit.groups import Model
 from photonic_ep.circuit.models import SPEED_OF_LIGHT
 from photonic_ep.circuit.netlist import FlatNetlist, Instance, Port
 from photonic_ep.circuit.solve import Circuit, circuit
-from photonic_ep.circuit.tape import compiled
 
 NUDGE, NUDGE_COARSE = 1e-8, 1e-12  # relative changes of the wavelength that the group delay is taken over
 ROUNDING = 1e-12  # phase that is rounding rather than delay

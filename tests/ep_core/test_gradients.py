@@ -119,11 +119,11 @@ def test_kinked_units_are_exact_where_no_unit_crosses(source, activation):
 def no_crossing(net, x, y, beta):
     """Samples whose units lie on the same smooth piece in both nudged phases."""
     estimate = Symmetric(beta=beta, free=EXACT, nudged=EXACT)(net, x, y)
-    clamped = net.clamp(x.repeat(2, 1))
+    constant = net.clamp(x.repeat(2, 1))
     state = estimate.nudged.state
     keep = torch.ones(len(x), dtype=torch.bool)
     for layer, activation in enumerate(net.activations):
-        drive = net.drive(layer, state, clamped)
+        drive = net.drive(layer, state, constant)
         if layer == len(state) - 1:
             drive = drive - beta * torch.cat([state[-1][: len(x)] - y, -(state[-1][len(x) :] - y)])
         plus, minus = activation.piece(drive).split(len(x))
@@ -142,7 +142,9 @@ def test_holomorphic_estimate_gains_an_order_a_phase(source, sizes, backend):
     for count, bar in ((4, 4e-4), (6, 4e-5), (10, 1e-6)):
         estimate = Holomorphic(beta=0.1, count=count, free=EXACT, nudged=EXACT)(net, x, y)
         assert compare(estimate.gradients, reference)[0] <= bar
-        assert estimate.nudged.reads == estimate.nudged.steps * 2 * 2 * (len(sizes) - 2) * count * len(x)
+        brief = GaussSeidel(steps=3, tolerance=0.0)
+        nudged = Holomorphic(beta=0.1, count=count, free=EXACT, nudged=brief)(net, x, y).nudged
+        assert nudged.reads == 3 * 2 * 2 * (len(sizes) - 2) * count * len(x)
 
 
 def test_two_phases_of_the_holomorphic_estimate_are_the_symmetric_one(source):

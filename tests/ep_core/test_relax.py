@@ -3,7 +3,19 @@
 import pytest
 import torch
 
-from ep_core import DenseWeight, GaussSeidel, HardSigmoid, Ledger, Network, OneSided, Sigmoid, Symmetric, one_hot, relax
+from ep_core import (
+    DenseWeight,
+    GaussSeidel,
+    HardSigmoid,
+    Ledger,
+    Network,
+    NotConverged,
+    OneSided,
+    Sigmoid,
+    Symmetric,
+    one_hot,
+    relax,
+)
 
 
 def network(source, activation, sizes=(6, 5, 4, 3), scale=0.3):
@@ -29,6 +41,7 @@ def test_free_state_is_a_minimum_of_the_energy(source, activation):
         assert (net.energy(nearby, x) >= lowest - 1e-12).all()
 
 
+@pytest.mark.filterwarnings("ignore::ep_core.NotConverged")
 def test_energy_never_rises_in_a_sweep_of_hard_sigmoids(source):
     net, x = network(source, HardSigmoid(), scale=2.0), inputs(source)
     state = net.rest(len(x))
@@ -42,14 +55,16 @@ def test_energy_never_rises_in_a_sweep_of_hard_sigmoids(source):
 
 def test_failure_is_admitted(source):
     net, x = network(source, Sigmoid(), scale=2.0), inputs(source)
-    hasty = relax(net, x, GaussSeidel(steps=1, tolerance=1e-9))
+    with pytest.warns(NotConverged, match="7 of 7 samples did not reach a residual of 1e-09 in 1 sweeps"):
+        hasty = relax(net, x, GaussSeidel(steps=1, tolerance=1e-9))
     assert hasty.steps == 1
     assert not hasty.converged.any()
     assert (hasty.residual > 1e-9).all()
 
 
+@pytest.mark.filterwarnings("ignore::ep_core.NotConverged")
 def test_reads_are_counted(source):
-    net, x = network(source, HardSigmoid()), inputs(source)
+    net, x = network(source, Sigmoid()), inputs(source)
     found = relax(net, x, GaussSeidel(steps=4, tolerance=0.0))
     # W0 x once; a sweep reads W1 both ways and W2 both ways
     assert found.reads == 7 * (1 + 4 * found.steps)
@@ -58,7 +73,7 @@ def test_reads_are_counted(source):
 def test_every_read_goes_through_the_contract(source):
     """The ledger's count is what operators are really asked for, one-sided and symmetric."""
     for kind, copies in ((OneSided, 1), (Symmetric, 2)):
-        net, x = network(source, HardSigmoid()), inputs(source)
+        net, x = network(source, Sigmoid()), inputs(source)
         asked = count_reads(net)
         ledger = Ledger()
         steps = GaussSeidel(steps=3, tolerance=0.0)

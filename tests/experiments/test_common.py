@@ -5,8 +5,9 @@ import math
 import pytest
 
 from experiments import seeds
-from experiments.common.options import TrainOptions, from_config, resolve, to_config
+from experiments.common.options import TrainOptions
 from experiments.common.pictures import seed_strip
+from experiments.common.resolve import from_config, resolve, to_config
 from experiments.common.table import Bar, number, show, verdict
 from photonic_ep.presets import DEVICE_F, NUDGE_A
 

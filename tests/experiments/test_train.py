@@ -28,6 +28,7 @@ SUMMARY = {
     "steps_mean",
     "reads",
     "nonconverged",
+    "nonconverged_free",
     "cosine",
     "cosine_pooled",
     "classes_never_predicted",
@@ -73,9 +74,10 @@ def test_controls_stand_beside_the_result(job, tmp_path):
     out = tmp_path / "run"
     assert job("--backend", "ideal", "--epochs", 1, "--sizes", 64, 12, 10, "--out", out)[0] == 0
     numbers = summary(out)
-    assert set(numbers) == SUMMARY | {"logistic_error", "frozen_error"}
+    assert set(numbers) == SUMMARY | {"logistic_error", "frozen_error", "backpropagation_error"}
     assert 2 < numbers["logistic_error"] < 5
     assert 0 < numbers["frozen_error"] < 95
+    assert 0 < numbers["backpropagation_error"] < 95
 
 
 def test_light_and_levels_on_ideal_weights(job, tmp_path):

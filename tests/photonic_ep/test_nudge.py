@@ -88,7 +88,9 @@ def test_noise_follows_shot_and_intensity_noise(source):
 
 def test_noise_of_the_nudge_is_not_in_the_residual(source):
     """The residual tells how far the noiseless map moves the state; noise must not make it look unconverged."""
-    net = Network((5, 4), lambda o, i: DenseWeight(o, i, generator=source, dtype=torch.float64), HardSigmoid())
+    net = Network(
+        (5, 4), lambda o, i: DenseWeight(o, i, generator=source, dtype=torch.float64), HardSigmoid(low=-9.0, high=9.0)
+    )
     x, y = torch.rand(2, 6, 5, generator=source, dtype=torch.float64)
     nudge = build(source, NudgeLight(detector=BalancedDetector()))
     estimator = Symmetric(beta=0.3, nudge=nudge, nudged=GaussSeidel(steps=3, tolerance=0.0))

@@ -250,9 +250,9 @@ def test_hard_sigmoids_on_a_mesh_are_exact_where_no_unit_crosses(source):
     estimator = Symmetric(beta=1e-3, free=EXACT, nudged=EXACT)
     nudged = estimator(net, x, y).nudged.state
     keep = torch.ones(len(x), dtype=torch.bool)
-    clamped = net.clamp(x.repeat(2, 1))
+    constant = net.clamp(x.repeat(2, 1))
     for layer, activation in enumerate(net.activations):
-        plus, minus = activation.piece(net.drive(layer, nudged, clamped)).split(len(x))
+        plus, minus = activation.piece(net.drive(layer, nudged, constant)).split(len(x))
         keep &= (plus == minus).all(1)
     # An output on the edge of its box crosses by the nudge itself, which the drive above leaves out.
     keep &= ((nudged[-1] > 1e-3) & (nudged[-1] < 1 - 1e-3) | (nudged[-1] == nudged[-1].round())).all(1)[: len(x)]

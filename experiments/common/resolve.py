@@ -1,0 +1,305 @@
+"""What the options become: defaults that depend on data set, network and backend; checks; the form of config.json."""
+
+import math
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from types import UnionType
+from typing import Literal, Union, get_args, get_origin, get_type_hints
+
+from experiments.common import nets
+from experiments.common.options import RUN_ONLY, TrainOptions
+from photonic_ep.presets import DEVICE_F, NUDGE_A
+
+DEVICE_OPTIONS = (
+    "topology",
+    "tile",
+    "phase_error",
+    "splitter_error",
+    "insertion_loss_db",
+    "crosstalk",
+    "dac_bits",
+    "gradient",
+)
+LIGHT_OPTIONS = ("nudge_mw", "nudge_bits", "nudge_extinction_db")
+# Which estimators nudge by some hardware, and which have a strength.
+NUDGING = ("one-sided", "random-sign", "symmetric", "holomorphic", "vector-field", "asymep")
+PULLING = (*NUDGING, "coupled")
+
+CHOICES: dict[str, object] = {
+    "dataset": "digits",
+    "net": "layered",
+    "backend": "photonic",
+    "activation": "hard-sigmoid",
+    "loss": "mse",
+    "estimator": "symmetric",
+    "solver": "gauss-seidel",
+    "optimiser": "adam",
+}
+COMMON: dict[str, object] = {
+    "data_dir": Path("data"),
+    "blocks": 4,
+    "cap": 1.8,
+    "pooling": "max",
+    "output_range": (-0.5, 1.5),
+    "neuron_noise": 0.0,
+    "nudge_mode": "frozen",
+    "phases": 6,
+    "steps": (20, 8),
+    "tolerance": 1e-3,
+    "momentum": 0.9,
+    "schedule": "cosine",
+    "decay": 0.0,
+    "clip": math.inf,
+    "warmup": 200,
+    "seed": 0,
+    "dtype": "float32",
+}
+DATASETS: dict[str, dict[str, object]] = {
+    "digits": {"epochs": 25, "batch": 20, "threads": 1},
+    "mnist": {"epochs": 5, "batch": 100, "threads": 2},
+}
+NETS: dict[tuple[str, str], dict[str, object]] = {
+    ("layered", "digits"): {"sizes": (64, 64, 10), "std": (0.06, 0.1)},
+    ("layered", "mnist"): {"sizes": (784, 256, 10), "std": (0.015, 0.06)},
+    ("hopfield", "digits"): {"sizes": (64, 64, 10), "std": (0.06, 0.02)},
+    ("hopfield", "mnist"): {"sizes": (784, 400, 10), "std": (0.015, 0.01)},
+    ("conv", "digits"): {"channels": (16,), "kernel": 3},
+    ("conv", "mnist"): {"channels": (16, 32), "kernel": 5},
+}
+FIRST = {"digits": (64, 10), "mnist": (784, 10)}  # pixels and classes
+CONV_GAINS = (0.7, 0.1)  # standard deviation of first weights times sqrt(fan-in): of convolutions, of the last layer
+# Digits: chosen on validation splits. MNIST: taken over, not tuned here. Rates do not carry over between hardware.
+TUNED: dict[tuple[str, str], dict[str, object]] = {
+    ("digits", "ideal"): {"lr": (0.003,), "bias_lr": 0.001, "beta": 0.1},
+    ("digits", "photonic"): {"lr": (0.01,), "bias_lr": 0.001, "beta": 0.2},
+    ("mnist", "ideal"): {"lr": (0.001,), "bias_lr": 0.001, "beta": 0.2},
+    ("mnist", "photonic"): {"lr": (0.01,), "bias_lr": 0.001, "beta": 0.2},
+}
+
+
+def resolve(options: TrainOptions) -> TrainOptions:
+    """Fill in every default. ValueError names an option that is wrong or that has no meaning beside another."""
+    full = _choices(options)
+    senseless = _senseless(full)
+    for context in dict.fromkeys(senseless.values()):
+        given = [flag(n) for n, c in senseless.items() if c == context and getattr(options, n) is not None]
+        if given:
+            raise ValueError(f"{', '.join(given)} has no meaning with {context}")
+    defaults = {name: v for name, v in _defaults(full).items() if name not in senseless}
+    if full.net == "conv":
+        full, defaults = _fill(full, defaults), defaults | _convolutional(_fill(full, defaults))
+    full = _fill(full, defaults)
+    _check_shape(full)
+    if full.dataset == "mnist":
+        # A run resumes from any folder.
+        full = replace(full, data_dir=full.data_dir.resolve())
+    for name in ("lr", "std"):
+        full = replace(full, **{name: _per_group(name, getattr(full, name), full)})
+    _check_numbers(full)
+    return full
+
+
+def _choices(options: TrainOptions) -> TrainOptions:
+    """Settle the options on which others depend."""
+    full = _fill(options, CHOICES)
+    full = _fill(full, {"output": "readout" if full.loss == "cross-entropy" else "box"})
+    if full.loss == "cross-entropy" and full.output != "readout":
+        raise ValueError("--loss cross-entropy needs --output readout")
+    light = full.backend == "photonic" and full.estimator != "holomorphic"
+    return _fill(full, {"nudge": "light" if light else "ideal"}) if full.estimator in NUDGING else full
+
+
+def _senseless(full: TrainOptions) -> dict[str, str]:
+    """Options without a meaning beside these choices, and the choice that leaves them none."""
+    boxed = full.output == "box" and full.activation == "hard-sigmoid"
+    rules = (
+        (("blocks", "cap"), full.net == "hopfield", f"--net {full.net}"),
+        (("channels", "kernel", "pooling"), full.net == "conv", f"--net {full.net}"),
+        (("output_range",), boxed, f"--output {full.output} and --activation {full.activation}"),
+        (("beta",), full.estimator in PULLING, f"--estimator {full.estimator}"),
+        (("nudge", "nudge_mode"), full.estimator in NUDGING, f"--estimator {full.estimator}"),
+        (("phases",), full.estimator == "holomorphic", f"--estimator {full.estimator}"),
+        (("damping",), full.solver == "gauss-seidel", f"--solver {full.solver}"),
+        (("momentum",), full.optimiser == "sgd", f"--optimiser {full.optimiser}"),
+        (LIGHT_OPTIONS, full.nudge == "light", "--nudge ideal"),
+        (DEVICE_OPTIONS, full.backend == "photonic", "--backend ideal"),
+    )
+    return {name: context for names, sense, context in rules if not sense for name in names}
+
+
+def _defaults(full: TrainOptions) -> dict[str, object]:
+    """Return the value of every option that may still be open, whether it has a meaning or not."""
+    f, photonic = DEVICE_F.imperfections, full.backend == "photonic"
+    smooth = full.estimator == "holomorphic"
+    return {
+        **COMMON,
+        **DATASETS[full.dataset],
+        **NETS[full.net, full.dataset],
+        **TUNED[full.dataset, full.backend],
+        "damping": 0.7 if full.net == "hopfield" else 1.0,
+        "state_bits": DEVICE_F.state_bits if photonic and not smooth else 0,
+        "topology": DEVICE_F.topology.__name__,
+        "tile": DEVICE_F.tile,
+        "phase_error": f.phase_error,
+        "splitter_error": f.splitter_error,
+        "insertion_loss_db": f.insertion_loss_db,
+        "crosstalk": f.crosstalk,
+        "dac_bits": f.dac_bits,
+        "gradient": "twin",
+        "nudge_mw": NUDGE_A.ceiling_mw,
+        "nudge_bits": NUDGE_A.bits,
+        "nudge_extinction_db": NUDGE_A.extinction_db,
+    }
+
+
+def _convolutional(full: TrainOptions) -> dict[str, object]:
+    """Sizes and first weights that follow from the channels."""
+    pixels, classes = FIRST[full.dataset]
+    if not full.channels:
+        raise ValueError("--channels needs at least one number")
+    edges = nets.convolutions(replace(full, sizes=(pixels, classes)))
+    sizes = (pixels, *(math.prod(edge.pooled) for edge in edges), classes)
+    if full.sizes not in (None, sizes):
+        raise ValueError(f"--sizes of --net conv follow from --channels: they are {sizes}, not {full.sizes}")
+    fans = [edge.shape(sizes)[1] for edge in edges] + [sizes[-2]]
+    gains = [CONV_GAINS[0]] * len(edges) + [CONV_GAINS[1]]
+    return {"sizes": sizes, "std": tuple(g / n**0.5 for g, n in zip(gains, fans, strict=True))}
+
+
+def _check_shape(full: TrainOptions) -> None:
+    if len(full.sizes) < 2 or min(full.sizes) < 1:
+        raise ValueError(f"--sizes needs at least two positive numbers, not {full.sizes}")
+    if full.net == "hopfield" and len(full.sizes) != 3:
+        raise ValueError(f"--sizes of --net hopfield are inputs, hidden units and outputs, not {full.sizes}")
+    if full.net == "hopfield" and full.backend == "photonic":
+        raise ValueError(
+            "--net hopfield keeps its matrix within --cap, which a chip does not hold: use --backend ideal"
+        )
+    if full.skip and (full.net == "hopfield" or len(full.sizes) < 3):
+        raise ValueError("--skip needs layers that it can skip: --net layered or conv, and three sizes")
+
+
+def _fill(options: TrainOptions, values: dict[str, object]) -> TrainOptions:
+    return replace(options, **{name: v for name, v in values.items() if getattr(options, name) is None})
+
+
+def _per_group(name: str, values: tuple[float, ...], options: TrainOptions) -> tuple[float, ...]:
+    groups = 2 if options.net == "hopfield" else len(options.sizes) - 1
+    if not values:
+        raise ValueError(f"{flag(name)} needs at least one number")
+    full = values * groups if len(values) == 1 else values
+    if name == "std" and values == NETS[options.net, options.dataset].get("std"):
+        # Other depths than the default's: keep the first and the last, repeat the first between.
+        full = (values[0],) * (groups - 1) + values[-1:]
+    if len(full) != groups:
+        raise ValueError(f"{flag(name)} needs 1 or {groups} numbers for sizes {options.sizes}, not {len(values)}")
+    return full
+
+
+# Inclusive ranges of every number, elements of tuples included; they keep a slip of the keyboard from a long wait.
+RANGES: dict[str, tuple[float, float]] = {
+    "sizes": (1, 1_000_000),
+    "blocks": (1, 1000),
+    "channels": (1, 10_000),
+    "kernel": (1, 100),
+    "neuron_noise": (0, 100),
+    "phases": (2, 1000),
+    "damping": (1e-6, 1),
+    "momentum": (0, 1),
+    "decay": (0, 1e6),
+    "clip": (1e-12, math.inf),
+    "cap": (1e-6, 1e6),
+    "tile": (2, 256),
+    "phase_error": (0, 10),
+    "splitter_error": (0, 10),
+    "insertion_loss_db": (0, 100),
+    "crosstalk": (0, 0.999),
+    "dac_bits": (0, 24),
+    "state_bits": (0, 16),
+    "output_range": (-100, 100),
+    "nudge_mw": (1e-9, 1e6),
+    "nudge_bits": (0, 16),
+    "nudge_extinction_db": (1e-3, math.inf),
+    "beta": (-100, 100),
+    "steps": (1, 1_000_000),
+    "tolerance": (0, 1),
+    "epochs": (1, 1_000_000),
+    "batch": (1, 1_000_000),
+    "lr": (0, 1e38),
+    "bias_lr": (0, 1e38),
+    "warmup": (0, 1_000_000_000),
+    "std": (1e-12, 100),
+    "seed": (0, 2**63 - 1),
+    "threads": (1, 1024),
+}
+
+
+def _check_numbers(options: TrainOptions) -> None:
+    for name, (least, most) in RANGES.items():
+        value = getattr(options, name)
+        for number in value if isinstance(value, tuple) else () if value is None else (value,):
+            if not least <= number <= most:
+                raise ValueError(f"{flag(name)} must lie between {least:g} and {most:g}, not {number}")
+    if options.beta is not None and abs(options.beta) < 1e-6:
+        raise ValueError(f"--beta must be other than 0, at least 1e-6 in size, not {options.beta}")
+    if options.output_range is not None and not options.output_range[0] < options.output_range[1]:
+        raise ValueError(f"--output-range must rise, not {options.output_range[0]} .. {options.output_range[1]}")
+    if not any(options.lr):
+        raise ValueError("--lr is 0 for every layer: nothing would learn")
+
+
+def flag(name: str) -> str:
+    """Return the option's spelling on the command line."""
+    return "--" + name.replace("_", "-")
+
+
+def to_config(options: TrainOptions) -> dict[str, object]:
+    """Return what defines the run, as plain JSON."""
+    plain = {name: value for name, value in asdict(options).items() if name not in RUN_ONLY}
+    return {
+        name: str(v) if isinstance(v, Path) else list(v) if isinstance(v, tuple) else v for name, v in plain.items()
+    }
+
+
+def from_config(config: dict[str, object]) -> TrainOptions:
+    """Rebuild resolved options from `to_config`; ValueError names what is not ours, of a wrong type or out of range."""
+    hints = get_type_hints(TrainOptions)
+    names = set(hints) - set(RUN_ONLY)
+    if not isinstance(config, dict) or set(config) != names:
+        raise ValueError(f"config.json has other options than this version: {sorted(set(config) ^ names)}")
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in config.items()}
+    for name, value in values.items():
+        if not _fits(Path(value) if name == "data_dir" and isinstance(value, str) else value, hints[name]):
+            raise ValueError(f"config.json: {name} cannot be {value!r}")
+    options = TrainOptions(**(values | {"data_dir": Path(str(values["data_dir"]))}))  # pyright: ignore[reportArgumentType]
+    if resolve(options) != options:
+        raise ValueError("config.json leaves options open that a run has settled")
+    return options
+
+
+def _fits(value: object, hint: object) -> bool:
+    """Whether a value is of a field's type: unions, literals, tuples and plain classes; an int is a fine float."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(value, part) for part in parts)
+    if origin is Literal:
+        return value in parts
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        kinds = parts[:1] * len(value) if parts[-1] is Ellipsis else parts
+        return len(kinds) == len(value) and all(_fits(v, kind) for v, kind in zip(value, kinds, strict=True))
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, hint) and not (isinstance(value, bool) and hint is int)  # pyright: ignore[reportArgumentType]
+
+
+def resumed(given: TrainOptions, stored: TrainOptions) -> TrainOptions:
+    """Options of a run that goes on: the stored ones; ValueError if another value was asked for."""
+    if given.out is not None:
+        raise ValueError("--out has no meaning with --resume: the run goes on in its own directory")
+    for f in fields(TrainOptions):
+        asked, kept = getattr(given, f.name), getattr(stored, f.name)
+        if f.name not in RUN_ONLY and asked not in (None, kept):
+            raise ValueError(f"{flag(f.name)} {asked} differs from the run's {kept}: a resumed run keeps its options")
+    return replace(stored, resume=given.resume, controls=given.controls, check=given.check)

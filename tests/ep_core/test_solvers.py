@@ -1,0 +1,175 @@
+"""Every way to the fixed point reaches the same one, sample by sample, and says when it did not."""
+
+import pytest
+import torch
+
+from ep_core import (
+    Anderson,
+    DenseWeight,
+    GaussSeidel,
+    GradientFlow,
+    HardSigmoid,
+    IdealNudge,
+    Network,
+    OneSided,
+    Sigmoid,
+    Symmetric,
+    Synchronous,
+    fully_connected,
+    kernel,
+    one_hot,
+    relax,
+)
+from ep_core.relax import settle
+
+SOLVERS = [
+    Synchronous(steps=3000, tolerance=1e-11),
+    GaussSeidel(steps=2000, tolerance=1e-11),
+    GaussSeidel(steps=2000, tolerance=1e-11, damping=0.6),
+    GradientFlow(steps=5000, tolerance=1e-11, step=0.3),
+    Anderson(steps=500, tolerance=1e-11),
+]
+
+
+def network(source, sizes=(8, 7, 6, 3), activation=None, scale=0.5, **options):
+    return Network(
+        sizes,
+        lambda o, i: DenseWeight(o, i, std=scale / i**0.5, generator=source, dtype=torch.float64),
+        activation or Sigmoid(),
+        **options,
+    )
+
+
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: type(s).__name__)
+@pytest.mark.parametrize("activation", [Sigmoid(), HardSigmoid()])
+def test_all_reach_the_same_fixed_point(source, solver, activation):
+    net = network(source, activation=activation)
+    x = torch.rand(6, 8, generator=source, dtype=torch.float64)
+    reference = relax(net, x, GaussSeidel(steps=5000, tolerance=1e-14)).state
+    found = relax(net, x, solver)
+    assert found.converged.all()
+    for mine, theirs in zip(found.state, reference, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-9)
+
+
+def test_gauss_seidel_takes_about_half_of_the_synchronous_sweeps_and_anderson_a_third(source):
+    net = network(source, (8, 30, 30, 4), scale=0.9)
+    x = torch.rand(20, 8, generator=source, dtype=torch.float64)
+    kinds = (Synchronous, GaussSeidel, Anderson)
+    sweeps = {kind: settle(net, net.clamp(x), kind(steps=5000, tolerance=1e-10)).steps for kind in kinds}
+    assert sweeps[GaussSeidel] <= 0.65 * sweeps[Synchronous]
+    assert sweeps[Anderson] <= sweeps[GaussSeidel] / 3
+
+
+def test_at_three_times_the_usual_weights_gauss_seidel_still_converges(source):
+    """Looped layers of spectral norm 3: most samples; synchronous sweeps leave many in a circle."""
+    net = network(source, (20, 40, 40, 10), HardSigmoid())
+    for operator in net.operators[1:]:
+        with torch.no_grad():
+            operator.weight *= 3 / torch.linalg.matrix_norm(operator.weight, 2)
+    x = torch.rand(1000, 20, generator=source, dtype=torch.float64)
+    missed = {}
+    for kind in (GaussSeidel, Synchronous):
+        found = settle(net, net.clamp(x), kind(steps=500, tolerance=1e-4))
+        missed[kind] = float((~found.converged).double().mean())
+    assert missed[GaussSeidel] <= 0.002
+    assert missed[Synchronous] >= 0.02
+
+
+def test_the_energy_falls_along_the_flow_and_along_damped_sweeps(source):
+    sizes, edges = fully_connected(8, 12, 3, blocks=3)
+    for solver in (GradientFlow(steps=1, tolerance=0.0, step=0.1), GaussSeidel(steps=1, tolerance=0.0, damping=0.5)):
+        net = network(source, sizes, HardSigmoid(), scale=1.0, edges=edges)
+        x = torch.rand(6, 8, generator=source, dtype=torch.float64)
+        state, last = net.rest(len(x)), None
+        for _ in range(40):
+            state = settle(net, net.clamp(x), solver, start=state).state
+            now = net.energy(state, x)
+            assert last is None or (now <= last + 1e-12).all()
+            last = now
+
+
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: type(s).__name__)
+def test_a_sample_does_not_depend_on_its_neighbours_in_the_batch(source, solver):
+    """Samples stop one by one: each ends where it would end alone, and only its own sweeps are counted."""
+    net = network(source)
+    x = torch.rand(5, 8, generator=source, dtype=torch.float64)
+    alone = [relax(net, x[i : i + 1], solver) for i in range(5)]
+    whole = relax(net, x, solver)
+    for layer, s in enumerate(whole.state):
+        torch.testing.assert_close(s, torch.cat([one.state[layer] for one in alone]), rtol=0, atol=1e-14)
+    assert whole.reads == sum(one.reads for one in alone)
+    assert whole.steps == max(one.steps for one in alone)
+    assert len({one.steps for one in alone}) > 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("outputs", [1, 3, 10, 13])
+@pytest.mark.parametrize("mode", ["closed", "frozen"])
+@pytest.mark.parametrize("kind", [Symmetric, OneSided])
+def test_compiled_sweeps_are_those_of_torch(source, monkeypatch, dtype, outputs, mode, kind):
+    net = Network(
+        (8, 30, outputs),
+        lambda o, i: DenseWeight(o, i, std=1.0 / i**0.5, generator=source, dtype=dtype),
+        HardSigmoid(),
+        output=HardSigmoid(low=-0.5, high=1.5),
+    )
+    x = torch.rand(9, 8, generator=source, dtype=dtype)
+    y = one_hot(torch.arange(9) % outputs, outputs, dtype)
+    solvers = {"free": GaussSeidel(steps=30, tolerance=1e-4), "nudged": GaussSeidel(steps=5, tolerance=1e-4)}
+    estimator = kind(beta=0.3, nudge=IdealNudge(mode=mode), **solvers)
+    fast = estimator(net, x, y)
+    monkeypatch.setattr(kernel, "WIDEST", 0)
+    slow = estimator(net, x, y)
+    assert not kernel.fits(net, [GaussSeidel()], x)
+    close = {"rtol": 0, "atol": 1e-12 if dtype == torch.float64 else 2e-6}
+    for mine, theirs in ((fast.free, slow.free), (fast.nudged, slow.nudged)):
+        assert (mine.steps, mine.reads) == (theirs.steps, theirs.reads)
+        assert torch.equal(mine.converged, theirs.converged)
+        torch.testing.assert_close(mine.residual, theirs.residual, **close)
+        for a, b in zip(mine.state, theirs.state, strict=True):
+            torch.testing.assert_close(a, b, **close)
+    for name, gradient in fast.gradients.items():
+        torch.testing.assert_close(gradient, slow.gradients[name], rtol=0, atol=1e2 * close["atol"])
+
+
+def test_compiled_sweeps_go_on_from_a_state(source):
+    net = network(source, (8, 6, 3), HardSigmoid())
+    x = torch.rand(4, 8, generator=source, dtype=torch.float64)
+    first = settle(net, net.clamp(x), GaussSeidel(steps=3, tolerance=0.0))
+    second = settle(net, net.clamp(x), GaussSeidel(steps=3, tolerance=0.0), start=first.state)
+    whole = settle(net, net.clamp(x), GaussSeidel(steps=6, tolerance=0.0))
+    assert torch.equal(second.state[0], whole.state[0])
+    assert torch.equal(second.state[1], whole.state[1])
+    assert first.reads + second.reads == whole.reads == 4 * (1 + 2 * 6)
+
+
+@pytest.mark.parametrize("what", ["input", "bias", "weight"])
+@pytest.mark.parametrize("sizes", [(8, 6, 3), (8, 6, 5, 3)])
+def test_nan_is_found_and_named(source, what, sizes):
+    net = network(source, sizes, HardSigmoid())
+    x = torch.rand(4, 8, generator=source, dtype=torch.float64)
+    with torch.no_grad():
+        if what == "input":
+            x[2, 3] = float("nan")
+        elif what == "bias":
+            net.biases[1][0] = float("nan")
+        else:
+            net.operators[1].weight[0, 0] = float("nan")
+    expected = {"input": "input or bias of layer 1", "bias": "input or bias of layer 2", "weight": "state of layer"}
+    with pytest.raises(FloatingPointError, match=expected[what]):
+        relax(net, x)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: GaussSeidel(damping=0.0), "damping must be more than 0"),
+        (lambda: GradientFlow(step=1.5), "step must be more than 0"),
+        (lambda: Anderson(memory=0), "memory >= 1"),
+        (lambda: Anderson(steps=0), "steps >= 1"),
+    ],
+)
+def test_impossible_solvers_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
