@@ -42,13 +42,15 @@ def adjoint_gradient(
     tolerance: float | None = None,
     steps: int = 10_000,
     damping: float = 1.0,
+    drop: bool = False,
 ) -> Gradients:
     """Gradient of mean_batch C at the fixed point `state`, keyed like `named_parameters()`.
 
     With Phi one Gauss-Seidel sweep, s* = Phi(s*; theta): dC/dtheta = lambda' dPhi/dtheta with
-    lambda = dC/ds + (dPhi/ds)' lambda, summed up until a term is below `tolerance` of the sum (default: 1e-14 in
-    float64, 1e-7 in float32). Where the sweeps that found the state were damped, so must these be. Raises
-    FloatingPointError if that takes more than `steps` terms.
+    lambda = dC/ds + (dPhi/ds)' lambda, summed up until a term is below `tolerance` of the sum in every sample
+    (default: 1e-14 in float64, 1e-7 in float32). Where the sweeps that found the state were damped, so must these be.
+    A sample that takes more than `steps` terms has no stable fixed point there: with `drop` it is left out of the sum
+    (the mean is still over all), else FloatingPointError is raised.
     """
     names, parameters = zip(*network.trainables(), strict=True)
     with torch.enable_grad():
@@ -63,17 +65,29 @@ def adjoint_gradient(
         term = torch.autograd.grad(cost, end, retain_graph=True, allow_unused=True, materialize_grads=True)
         total = term
         limit = (1e-14 if x.dtype == torch.float64 else 1e-7) if tolerance is None else tolerance
+        stable = torch.zeros(len(x), dtype=torch.bool)
         for _ in range(steps):
             term = torch.autograd.grad(new, old, term, retain_graph=True, allow_unused=True, materialize_grads=True)
             total = tuple(t + more for t, more in zip(total, term, strict=True))
-            if max(float(t.norm()) for t in term) <= limit * max(float(t.norm()) for t in total):
+            stable = _norms(term) <= limit * _norms(total)
+            if stable.all():
                 break
         else:
-            raise FloatingPointError(f"the adjoint did not converge in {steps} terms: is this a stable fixed point?")
+            if not drop:
+                raise FloatingPointError(
+                    f"the adjoint of {int((~stable).sum())} samples did not converge in {steps} terms: "
+                    "is this a stable fixed point?"
+                )
+            total = tuple(torch.where(stable[:, None], t, 0) for t in total)
         through = torch.autograd.grad(new, parameters, total, allow_unused=True, materialize_grads=True)
         # The read-out is in the cost itself.
         direct = torch.autograd.grad(cost, parameters, allow_unused=True, materialize_grads=True)
     return {name: a + b for name, a, b in zip(names, through, direct, strict=True)}
+
+
+def _norms(parts: State) -> Float[Tensor, " batch"]:
+    """Largest entry of each sample."""
+    return torch.stack([part.abs().amax(1) for part in parts]).amax(0)
 
 
 def unrolled_gradient(
@@ -116,9 +130,15 @@ def _slopes(network: Network, cost: Tensor) -> Gradients:
 
 @dataclass(frozen=True, kw_only=True)
 class Adjoint(Estimator):
-    """Trains by `adjoint_gradient` at the free state that the solver reaches: what exact EP would do."""
+    """Trains by `adjoint_gradient` at the free state that the solver reaches: what exact EP would do.
+
+    Attributes:
+        tolerance, steps: of its series; samples without a stable fixed point have no part in the gradient.
+
+    """
 
     tolerance: float = 1e-6
+    steps: int = 500
 
     def __call__(
         self,
@@ -133,7 +153,15 @@ class Adjoint(Estimator):
         count(ledger, free)
         damping = self.free.damping if isinstance(self.free, GaussSeidel) else 1.0
         gradients = adjoint_gradient(
-            network, x, target, free.state, self.loss, tolerance=self.tolerance, damping=damping
+            network,
+            x,
+            target,
+            free.state,
+            self.loss,
+            tolerance=self.tolerance,
+            steps=self.steps,
+            damping=damping,
+            drop=True,
         )
         return Estimate(gradients=gradients, free=free)
 

@@ -68,8 +68,7 @@ class AsymEP(VectorField):
 
 def _skew(operator: WeightOperator) -> DenseWeight:
     """W_f - W_b as an operator."""
-    eye = torch.eye(operator.out_features, **operator.like())
-    return DenseWeight.of(operator.matrix() - operator.vmm(eye))
+    return DenseWeight.of(operator.matrix() - operator.reverse())
 
 
 @dataclass(frozen=True, kw_only=True)

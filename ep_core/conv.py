@@ -8,11 +8,20 @@ import torch
 from jaxtyping import Num
 from torch import Tensor
 from torch.nn.functional import max_pool2d, pad
+from torch.utils.weak import WeakIdKeyDictionary
 
 from ep_core.edge import Edge, Post, Pre
 from ep_core.weight import WeightOperator
 
 Planes = Num[Tensor, "batch channels rows cols"]
+
+# Where max pooling chose when a state was last read: the way back needs it, and so does the gradient.
+CHOICES = WeakIdKeyDictionary()
+
+
+def _moment(operator: WeightOperator, state: Tensor) -> tuple[object, ...]:
+    """What a choice depends on."""
+    return id(operator), state._version, *((id(p), p._version) for p in operator.parameters())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +96,10 @@ class Convolution(Edge):
 
     def up(self, operator: WeightOperator, pre: Pre, generator: torch.Generator | None = None) -> Post:
         """P(W * s_pre)."""
-        return self._last(self._pool(self._products(operator, pre, generator))[0])
+        pooled, chosen = self._pool(self._products(operator, pre, generator))
+        if chosen is not None and not torch.is_grad_enabled():
+            CHOICES[pre] = (_moment(operator, pre), chosen)
+        return self._last(pooled)
 
     def down(self, operator: WeightOperator, post: Post, at: Pre, generator: torch.Generator | None = None) -> Pre:
         """W' * P' s_post, P at the state `at`."""
@@ -137,7 +149,9 @@ class Convolution(Edge):
         if self.pooling == "mean":
             image = post.view(len(post), *self.pooled) / self.pool**2
             return image.repeat_interleave(self.pool, 1).repeat_interleave(self.pool, 2).view(-1, self.channels)
-        chosen = self._pool(self._products(operator, at))[1]
+        moment, chosen = CHOICES.get(at) or (None, None)
+        if moment != _moment(operator, at):
+            chosen = self._pool(self._products(operator, at))[1]
         rows = post.new_zeros(len(post), self.reads, self.channels)
         places = chosen.permute(0, 2, 3, 1).flatten(1, 2)  # pyright: ignore[reportOptionalMemberAccess]
         return rows.scatter_(1, places, post.view(len(post), -1, self.channels)).view(-1, self.channels)

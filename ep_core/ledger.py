@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
+from ep_core.parallel import Workers
 from ep_core.weight import Written
 
 
@@ -39,6 +40,14 @@ class Ledger:
         self.updates += 1
         self.pulses += written.pulses
         self.clipped += written.clipped
+
+    def gather(self, before: "Ledger", workers: Workers) -> tuple[int, int, int]:
+        """Count what all processes of a team did since `before`; returns their reads, sweeps and relaxations."""
+        names = ("reads", "sweeps", "relaxations", "samples", "nonconverged")
+        done = workers.total(*(getattr(self, name) - getattr(before, name) for name in names))
+        for name, count in zip(names, done, strict=True):
+            setattr(self, name, getattr(before, name) + int(count))
+        return int(done[0]), int(done[1]), int(done[2])
 
     def as_dict(self) -> dict[str, int]:
         """Return plain numbers, for checkpoints and tables."""

@@ -12,6 +12,9 @@ from ep_core.weight import Like, WeightOperator, Written, require_finite
 
 WeightFactory = Callable[[int, int], WeightOperator]
 State = tuple[Tensor, ...]
+Terms = list[
+    list[tuple[list[int], Tensor]]
+]  # of each layer: the layers that it sees, and the matrix that it sees them by
 
 
 class Network(nn.Module):
@@ -113,6 +116,25 @@ class Network(nn.Module):
             if edge.pre == layer + 1:
                 drive = drive + edge.down(operator, state[edge.post - 1], state[layer], generator)
         return drive
+
+    def terms(self, dtype: torch.dtype, generator: torch.Generator | None) -> Terms | None:
+        """Each layer's drive as a few products with matrices, read once for a whole phase.
+
+        A layer with many neighbours sees them as one. None where an edge is no plain matrix or reads draw noise.
+        """
+        links = [(edge, operator) for edge, operator in self._links() if edge.pre > 0]
+        if not all(type(edge) is Edge and (generator is None or not operator.noisy) for edge, operator in links):
+            return None
+        result: Terms = []
+        for layer in range(1, self.layers + 1):
+            own = [(edge.pre - 1, operator.matrix().mT) for edge, operator in links if edge.post == layer]
+            own += [(edge.post - 1, operator.reverse()) for edge, operator in links if edge.pre == layer]
+            if len(own) > 2:
+                own = [([other for other, _ in own], torch.cat([matrix for _, matrix in own]))]
+            else:
+                own = [([other], matrix) for other, matrix in own]
+            result.append([(others, matrix.to(dtype)) for others, matrix in own])
+        return result
 
     def reads(self) -> tuple[int, int]:
         """Reads of a sample that `clamp` takes, and that a sweep over all layers takes."""

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ep_core.network import Network
+from ep_core.network import Network, Terms
 from ep_core.nudge import Force
 
 
@@ -29,11 +29,22 @@ class Phase:
     order: Sequence[int]
     generator: torch.Generator | None
     memory: list[Tensor] = field(default_factory=list)
+    terms: Terms | None = None
+
+    def __post_init__(self) -> None:
+        if self.terms is None:
+            self.terms = self.network.terms(self.state[0].dtype, self.generator)
 
     def target(self, layer: int, state: list[Tensor] | None = None) -> Tensor:
         """rho(u_l + force): where the layer would go, its neighbours held."""
         state = self.state if state is None else state
-        drive = self.network.drive(layer, state, self.constant, self.generator)
+        if self.terms is None:
+            drive = self.network.drive(layer, state, self.constant, self.generator)
+        else:
+            drive = self.constant[layer].to(self.state[layer].dtype)
+            for others, matrix in self.terms[layer]:
+                seen = state[others[0]] if len(others) == 1 else torch.cat([state[other] for other in others], 1)
+                drive = torch.addmm(drive, seen, matrix)
         force = None if self.force is None else self.force(layer, state, self.generator)
         return self.network.activations[layer](drive if force is None else drive + force, self.generator)
 
@@ -47,6 +58,7 @@ class Phase:
             order=self.order,
             generator=self.generator,
             memory=[m[keep] for m in self.memory],
+            terms=self.terms,
         )
 
 

@@ -4,7 +4,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from ep_core.estimators import Estimator
 from ep_core.ledger import Ledger
 from ep_core.loss import one_hot
 from ep_core.network import Network, trainable
+from ep_core.parallel import Workers
 from ep_core.relax import NotConverged, Relaxation
 
 MISSED = 0.05  # share of free phases above tolerance that an epoch warns of
@@ -136,31 +137,41 @@ def fit(
     ledger: Ledger | None = None,
     done: int = 0,
     on_update: Callable[[Relaxation], None] | None = None,
+    workers: Workers | None = None,
 ) -> Iterator[Epoch]:
     """Train, yielding after each epoch, from epoch `done` on.
 
     `generator` is the only source of randomness (order of samples, noise of reads and writes), so that a run
-    continues exactly from its saved state. `train_error` is that of the free phases met during the epoch.
+    continues exactly from its saved state. `train_error` is that of the free phases met during the epoch. With
+    `workers` each process relaxes its share of a batch; all write the same update and yield the same epochs.
     """
-    book = Ledger() if ledger is None else ledger
+    book, team = Ledger() if ledger is None else ledger, Workers() if workers is None else workers
     check_chain(network, data)
     targets = one_hot(data.train.labels, data.classes, data.train.x.dtype)
     for epoch in range(done + 1, epochs + 1):
-        start, before, wrong, losses, residuals, missed = time.perf_counter(), book.reads, 0, 0.0, 0.0, 0
-        sweeps, relaxations = book.sweeps, book.relaxations
+        start, before, wrong, losses, residuals, missed = time.perf_counter(), replace(book), 0, 0.0, 0.0, 0
         order = torch.randperm(len(data.train), generator=generator)
         for index in order.split(batch):
-            x, target = data.train.x[index], targets[index]
-            estimate = estimator(network, x, target, generator, book)
-            book.written(network.program_(updater(estimate.gradients), generator))
+            share, noise = team.share(index), team.noise(generator)
+            if not len(share):
+                # The last batch is smaller than the team.
+                nothing = {name: torch.zeros_like(change) for name, change in updater.changes.items()}
+                book.written(network.program_(updater(team.mean(nothing, 0.0)), generator))
+                continue
+            x, target = data.train.x[share], targets[share]
+            estimate = estimator(network, x, target, noise, book)
+            gradients = team.mean(estimate.gradients, len(share) / len(index))
+            book.written(network.program_(updater(gradients), generator))
             output = estimate.free.output
-            wrong += int((output.argmax(1) != data.train.labels[index]).sum())
+            wrong += int((output.argmax(1) != data.train.labels[share]).sum())
             losses += float(estimator.loss.value(output, target).sum())
             residuals += float(estimate.free.residual.sum())
             missed += int((~estimate.free.converged).sum())
             if on_update is not None:
                 on_update(estimate.free)
         count, seconds = len(data.train), time.perf_counter() - start
+        epoch_reads, sweeps, relaxations = book.gather(before, team)
+        wrong, losses, residuals, missed = team.total(wrong, losses, residuals, missed)
         if missed > MISSED * count:
             warnings.warn(
                 f"epoch {epoch}: {100 * missed / count:.3g} % of the free phases did not reach a residual of "
@@ -175,8 +186,8 @@ def fit(
             loss=losses / count,
             residual=residuals / count,
             nonconverged=100 * missed / count,
-            steps=(book.sweeps - sweeps) / (book.relaxations - relaxations),
-            reads=book.reads - before,
+            steps=sweeps / relaxations,
+            reads=epoch_reads,
             seconds=seconds,
         )
 

@@ -110,6 +110,11 @@ class WeightOperator(nn.Module, ABC):
         """The effective W without read noise, cached until a parameter changes."""
         return self._cached(lambda: self.mvm(torch.eye(self.in_features, **self.like())).mT.contiguous())
 
+    @torch.no_grad()
+    def reverse(self) -> Float[Tensor, "out in"]:
+        """W_b without read noise: what `vmm` multiplies by."""
+        return self.matrix() if self.symmetric else self.vmm(torch.eye(self.out_features, **self.like()))
+
     def _cached(self, build: Callable[[], Tensor]) -> Tensor:
         key = tuple((p.data_ptr(), p._version, p.dtype) for p in self.parameters())
         if self._matrix is None or self._matrix[0] != key:

@@ -5,6 +5,7 @@ Expected (digits, device F with nudge A, default options): test error 2-4 %, und
 
 from dataclasses import replace
 
+from ep_core.parallel import Workers, workers
 from experiments.common import pictures
 from experiments.common.build import Job, build
 from experiments.common.evaluate import evaluate
@@ -20,36 +21,47 @@ DIGITS_F = {"test_error": Bar(most=4.5), "cosine": Bar(least=0.8), "seconds": Ba
 
 def main(options: TrainOptions) -> int:
     """Train, evaluate once, and leave everything in the run directory."""
-    summary = launch(options)
+    with workers() as team:
+        summary = launch(options, team=team)
+    if team.rank:
+        return 0
     bars = DIGITS_F if _is_reference(options) else {}
     title = str(options.resume) if options.resume else f"{options.dataset or 'digits'}, {options.backend or 'photonic'}"
     return verdict(show(summary, bars, title), check=options.check)
 
 
-def launch(options: TrainOptions, *, show: bool = True) -> dict[str, float]:
-    """Do one run, new or resumed, with or without its progress on the terminal; returns its summary."""
+def launch(options: TrainOptions, *, show: bool = True, team: Workers | None = None) -> dict[str, float]:
+    """Do one run, new or resumed, with or without its progress on the terminal; returns its summary.
+
+    Of a team of processes the first one writes, shows and evaluates; the others only train, and return nothing.
+    """
+    team = Workers() if team is None else team
+    first = team.rank == 0
     if options.resume is None:
         full = resolve(options)
         job = build(full)
-        folder = RunDirectory.create(full)
+        folder = RunDirectory.create(full) if first else RunDirectory(None)
     else:
-        folder, stored = RunDirectory.open(options.resume)
+        folder, stored = RunDirectory.open(options.resume, writes=first)
         job = build(resumed(options, stored))
         folder.restore(job)
-    if show:
+    team.total(0)  # all have read what there is before the first one writes
+    if show and first:
         print(f"run: {folder.path}", flush=True)
-    train(job, folder, show=show)
+    train(job, folder, team, show=show and first)
+    if not first:
+        return {}
     summary = evaluate(job, folder)
     folder.summarise(summary)
     pictures.draw_run(job, folder, summary)
     return summary
 
 
-def train(job: Job, folder: RunDirectory, *, show: bool) -> None:
+def train(job: Job, folder: RunDirectory, team: Workers, *, show: bool) -> None:
     """Run the epochs that are missing."""
     options, done, ledger = job.options, len(folder.history), folder.ledger
     with TrainingProgress(job.updates, done * (job.updates // options.epochs), ledger, show=show) as progress:
-        for epoch in job.fit(ledger, done, progress.update):
+        for epoch in job.fit(ledger, done, progress.update, team):
             folder.finished(job, epoch)
             progress.epoch(epoch, options.epochs)
 

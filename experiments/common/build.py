@@ -43,6 +43,7 @@ from ep_core import data as datasets
 from ep_core.adjoint import couplings
 from ep_core.data import Dataset
 from ep_core.network import WeightFactory
+from ep_core.parallel import Workers
 from ep_core.train import Epoch, OptimiserFactory, check_chain, constant, cosine, staircase
 from experiments.common.nets import graph, neurons
 from experiments.common.options import TrainOptions
@@ -89,7 +90,11 @@ class Job:
     updates: int
 
     def fit(
-        self, ledger: Ledger | None = None, done: int = 0, on_update: Callable[[Relaxation], None] | None = None
+        self,
+        ledger: Ledger | None = None,
+        done: int = 0,
+        on_update: Callable[[Relaxation], None] | None = None,
+        workers: Workers | None = None,
     ) -> Iterator[Epoch]:
         """Train from epoch `done` on; after each epoch the local oscillators of photonic weights are realigned."""
         book = Ledger() if ledger is None else ledger
@@ -111,6 +116,7 @@ class Job:
             ledger=book,
             done=done,
             on_update=updated,
+            workers=workers,
         ):
             for operator in self.network.operators:
                 if isinstance(operator, MeshWeight):

@@ -17,6 +17,7 @@ from ep_core.checkpoint import write_atomic
 from experiments.common.build import Job
 from experiments.common.rundir import RunDirectory
 from experiments.common.spread import Knob
+from experiments.common.untied import Alignment, Trained
 from photonic_ep import MeshWeight
 
 PHASE = mpl.colormaps["twilight"]
@@ -269,4 +270,41 @@ def beside_sax(wl: np.ndarray, curves: dict[str, dict[str, tuple[np.ndarray, np.
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
     figure.suptitle("lines: photonic-ep, dots: sax")
+    return figure
+
+
+def homeostasis_picture(
+    aligned: dict[float, dict[str, Alignment]], trained: dict[str, list[Trained]], dataset: str
+) -> Figure:
+    """Alignment against the angle of the backward weights, and what it means for training from 90 degrees."""
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    angles, fine = list(aligned), np.linspace(0, 90, 91)
+    left.plot(fine, np.cos(np.radians(fine)) ** 2, color="0.6", linewidth=1, label="cos$^2$")
+    for name, label, marker in (("ep", "EP", "o"), ("n6", "EP, 6 complex nudges", "x"), ("asymep", "AsymEP", "s")):
+        left.plot(angles, [aligned[a][name].cosine for a in angles], marker, markersize=6, label=label, mfc="none")
+    left.set(xlabel="angle of backward weights [deg]", ylabel="cosine", title="First layer's gradient and the adjoint")
+    left.legend(frameon=False)
+    for name, label, style in (("n2", "N = 2", "o-"), ("n4", "N = 4", "x-"), ("n6", "N = 6", "+-")):
+        middle.plot(angles, [aligned[a][name].error for a in angles], style, label=label, mfc="none", linewidth=1)
+    middle.plot(angles, [aligned[a]["asymep"].error for a in angles], "s-", label="AsymEP", mfc="none", linewidth=1)
+    middle.set(xlabel="angle of backward weights [deg]", ylabel="relative error", yscale="log", title="Whole gradient")
+    middle.legend(frameon=False)
+    names = {
+        "ep": "EP",
+        "homeostasis": "EP + homeostasis",
+        "homeostasis4": "the same, N = 4",
+        "homeostasis6": "the same, N = 6",
+        "asymep": "AsymEP",
+        "adjoint": "adjoint",
+    }
+    for row, method in enumerate(names):
+        runs = trained[method]
+        right.plot([100 - run.test for run in runs], [row] * len(runs), "o", color="C0", mfc="none")
+        right.plot(np.mean([100 - run.test for run in runs]), row, "|", color="k", markersize=16)
+        right.text(0.98, row - 0.22, f"cosine {np.mean([run.cosine for run in runs]):.3f}", ha="right",
+                   transform=right.get_yaxis_transform(), fontsize=8, color="0.4")  # fmt: skip
+    right.set_yticks(range(len(names)), list(names.values()))
+    right.invert_yaxis()
+    right.set(xlabel="test error [%]", title=f"Trained from 90 degrees, {dataset}", xlim=(0, None))
     return figure

@@ -23,11 +23,12 @@ class RunDirectory:
 
     Attributes:
         path: the folder. history: one row an epoch. ledger: counts up to the last checkpoint.
+        writes: whether this process keeps the files; of a team only one does.
 
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path | None, *, writes: bool = True) -> None:
+        self.path, self.writes = path, writes and path is not None
         self.history: list[Row] = []
         self.ledger = Ledger()
 
@@ -40,13 +41,13 @@ class RunDirectory:
         return run
 
     @classmethod
-    def open(cls, path: Path) -> tuple["RunDirectory", TrainOptions]:
+    def open(cls, path: Path, *, writes: bool = True) -> tuple["RunDirectory", TrainOptions]:
         """Return an existing run and its options; FileNotFoundError or ValueError says what is wrong with it."""
         config = path / "config.json"
         if not config.is_file():
             raise FileNotFoundError(f"{path} is not a run: it has no config.json")
         try:
-            return cls(path), from_config(json.loads(config.read_text()))
+            return cls(path, writes=writes), from_config(json.loads(config.read_text()))
         except (UnicodeDecodeError, json.JSONDecodeError) as error:
             raise ValueError(f"{config} cannot be read ({error})") from error
 
@@ -81,6 +82,8 @@ class RunDirectory:
         """Record an epoch: checkpoint first (last, and best by validation), then the metrics files."""
         best = not self.history or epoch.val_error < self.best_val_error
         self.history.append({**asdict(epoch), "seconds": self.seconds + epoch.seconds})
+        if not self.writes:
+            return
         meta: dict[str, object] = {
             "config": to_config(job.options),
             "history": self.history,
@@ -96,6 +99,8 @@ class RunDirectory:
         write_json(self.path / "summary.json", summary)
 
     def _render(self) -> None:
+        if not self.writes:
+            return
         table = io.StringIO()
         writer = csv.DictWriter(table, list(self.history[0]))
         writer.writeheader()
