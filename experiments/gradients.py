@@ -26,7 +26,7 @@ from ep_core import (
     unrolled_gradient,
 )
 from experiments.common.folder import new_folder, write_json
-from experiments.common.referees import EXACT, by_newton, problem, uncrossed
+from experiments.common.referees import EXACT, by_newton, of_run, problem, uncrossed
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
 
@@ -57,16 +57,24 @@ class GradientsOptions:
     """Samples."""
     seed: int = 0
     """Of weights and samples."""
+    run: Path | None = None
+    """A run's folder, or a config.json for its network as it starts: look at that instead, on validation samples."""
     out: Path | None = None
     """Folder for summary.json (default: a new one under runs/)."""
     check: bool = False
-    """Exit with 1 if a bar is missed."""
+    """Exit with 1 if a bar is missed (there are none with --run)."""
 
 
 def main(options: GradientsOptions) -> int:
     """Run all, tabulate."""
     if options.batch < 1:
         raise ValueError(f"--batch must be at least 1, not {options.batch}")
+    if options.run is not None:
+        own = of_run(options.run, options.batch)
+        folder = new_folder(options.out, "gradients")
+        write_json(folder / "config.json", {"run": str(options.run), "batch": options.batch})
+        write_json(folder / "summary.json", own)
+        return verdict(show(own, {}, f"{options.run}: relative errors and cosines to the adjoint"), check=False)
     folder = new_folder(options.out, "gradients")
     summary: dict[str, float] = {}
     cases = [(backend, depth) for backend in ("dense", "mesh") for depth in HIDDEN]

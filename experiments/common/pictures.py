@@ -86,6 +86,23 @@ def seed_strip(runs: dict[str, list[dict[str, float]]], summary: dict[str, float
     return drawing
 
 
+def rows_strip(runs: dict[str, list[dict[str, float]]]) -> Figure:
+    """Draw each run's test error, a row of dots for each kind of run, with its mean."""
+    figure = Figure(figsize=(6.4, 0.6 + 0.45 * len(runs)), layout="constrained")
+    axes = figure.subplots()
+    for place, results in enumerate(runs.values()):
+        errors = [result["test_error"] for result in results]
+        axes.plot(errors, [place] * len(errors), "o", color="C0", mfc="none")
+        axes.plot(np.mean(errors), place, "|", color="k", markersize=14)
+        axes.annotate(f"{np.mean(errors):.2f}", (max(errors), place), (8, -3), textcoords="offset points", fontsize=8)
+    axes.set_yticks(range(len(runs)), [name.replace("_", " ") for name in runs])
+    axes.invert_yaxis()
+    axes.set(xlabel="test error [%]", xscale="log", title="MNIST by EP on ideal weights")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
+    return figure
+
+
 def mesh_picture(operator: MeshWeight, x: torch.Tensor) -> Figure:
     """Show the phases of one tile and the light in it for the input x: the tile that x lights most."""
     k = operator.topology.modes

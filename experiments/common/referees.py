@@ -1,20 +1,36 @@
 """Referees of the estimators: nets that the bars are for, fixed points by Newton, units that cross a kink."""
 
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 
 from ep_core import (
     Activation,
+    AsymEP,
+    ContrastiveHebbian,
+    CoupledLearning,
     DenseWeight,
+    Estimator,
     GaussSeidel,
+    Holomorphic,
+    Loss,
     Network,
     Nudging,
+    OneSided,
+    Solver,
     Symmetric,
+    VectorField,
+    adjoint_gradient,
+    compare,
     one_hot,
     relax,
 )
 from ep_core.adjoint import couplings
+from ep_core.relax import settle
+from experiments.common.build import Job, build
+from experiments.common.rundir import RunDirectory
 from photonic_ep import MeshWeight
 
 EXACT = GaussSeidel(steps=5000, tolerance=1e-13)
@@ -89,3 +105,50 @@ def by_newton(estimator: Nudging, net: Network, x: torch.Tensor, y: torch.Tensor
     states = torch.cat(nudged)
     real = not any(isinstance(beta, complex) for beta, _ in points)
     return estimator.contrast(net, x, y, first, (states.real if real else states).split(sizes, 1), points)
+
+
+def of_run(path: Path, batch: int) -> dict[str, float]:
+    """Error and cosine of every estimator that a run's network can carry, in float64, on its validation samples.
+
+    The network is continuous (no state levels) and differentiated through the true device; samples whose free phase
+    does not converge are left out, `converged` says how many remain. ValueError or FileNotFoundError for no run.
+    """
+    folder, stored = RunDirectory.open(path.parent if path.name == "config.json" else path)
+    gradient = None if stored.gradient is None else "oracle"
+    job = build(replace(stored, state_bits=0, neuron_noise=0.0, gradient=gradient, dtype="float64"))
+    job.network.double()
+    trained = path.name != "config.json" and folder.load(job)
+    job.network.double()
+    x, labels = job.data.validation.x[:batch], job.data.validation.labels[:batch]
+    loss, damping = job.estimator.loss, stored.damping or 1.0
+    solver = GaussSeidel(steps=5000, tolerance=1e-11, damping=damping)
+    free = settle(job.network, job.network.clamp(x), solver)
+    x, y = x[free.converged], one_hot(labels, job.data.classes, torch.float64)[free.converged]
+    result: dict[str, float] = {"trained": int(trained), "converged": float(free.converged.double().mean())}
+    if not len(x):
+        return result
+    state = tuple(s[free.converged] for s in free.state)
+    reference = adjoint_gradient(job.network, x, y, state, loss, damping=damping)
+    for name, estimator in _carried(job, loss, solver).items():
+        found = estimator(job.network, x, y)
+        result[f"{name}_error"], result[f"{name}_cosine"] = compare(found.gradients, reference)
+    return result
+
+
+def _carried(job: Job, loss: Loss, solver: Solver) -> dict[str, Estimator]:
+    """Every estimator that the job's network can carry, relaxed to the end, and the run's own as it trains."""
+    net, both = job.network, {"loss": loss, "free": solver, "nudged": solver}
+    linear = all(edge.linear for edge in net.edges)
+    smooth = linear and all(a.holomorphic for a in net.activations)
+    estimators: dict[str, Estimator] = {}
+    for beta in (1e-3, 0.1):
+        estimators |= {f"symmetric_{beta:g}": Symmetric(beta=beta, **both)}
+        estimators |= {f"onesided_{beta:g}": OneSided(beta=beta, **both)}
+    estimators |= {"vectorfield_0.1": VectorField(beta=0.1, **both)}
+    estimators |= {"asymep_0.1": AsymEP(beta=0.1, **both)} if linear else {}
+    estimators |= {f"holomorphic{n}_0.1": Holomorphic(beta=0.1, count=n, **both) for n in (4, 6, 10) if smooth}
+    if net.readout is None:
+        estimators |= {"coupled_0.1": CoupledLearning(eta=0.1, loss=loss, free=solver, clamped=solver)}
+        estimators |= {"hebbian": ContrastiveHebbian(loss=loss, free=solver, clamped=solver)}
+    own = job.options.estimator not in ("random-sign", "backpropagation", "holomorphic" if not smooth else "")
+    return estimators | ({"own": job.estimator} if own else {})

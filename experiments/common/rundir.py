@@ -51,6 +51,13 @@ class RunDirectory:
         except (UnicodeDecodeError, json.JSONDecodeError) as error:
             raise ValueError(f"{config} cannot be read ({error})") from error
 
+    def load(self, job: Job) -> bool:
+        """Put the last checkpoint's weights into the job's network; False where no epoch is finished."""
+        if not self.last.exists():
+            return False
+        checkpoint.load_network(self.last, job.network)
+        return True
+
     @property
     def last(self) -> Path:
         """Checkpoint of the last finished epoch."""
