@@ -56,10 +56,7 @@ def main(options: EPOptions) -> int:
     theirs = None if options.laborieux is None else published(options.laborieux)
     summary: dict[str, float] = {}
     for batch in BATCHES:
-        source = torch.Generator().manual_seed(0)
-        # As sparse as a digit, so that no state is exact after a few sweeps or dead from the start.
-        x = torch.rand(batch, SIZES[0], generator=source) * (torch.rand(batch, SIZES[0], generator=source) < 0.2)
-        labels = torch.randint(10, (batch,), generator=source)
+        x, labels = inputs(batch)
         contenders = {"ours": ours(x, labels, True), "torch": ours(x, labels, False), "gemm": products(x)}
         if theirs is not None:
             contenders["laborieux"] = theirs(x, labels)
@@ -93,20 +90,29 @@ def clock(contenders: dict[str, Callable[[], object]], rounds: int) -> dict[str,
     return {name: median(values) for name, values in times.items()}
 
 
-def ours(x: Tensor, labels: Tensor, compiled: bool) -> Callable[[], object]:
-    """One update by this project's own classes, with or without its compiled sweeps."""
+def inputs(batch: int) -> tuple[Tensor, Tensor]:
+    """Inputs as sparse as a digit, so that no state is exact after a few sweeps or dead from the start, and labels."""
+    source = torch.Generator().manual_seed(0)
+    x = torch.rand(batch, SIZES[0], generator=source) * (torch.rand(batch, SIZES[0], generator=source) < 0.2)
+    return x, torch.randint(10, (batch,), generator=source)
+
+
+def network() -> tuple[Network, Symmetric, Updater]:
+    """Net, estimator and updater of the minibatch: 20 + 4 + 4 sweeps, plain SGD."""
     source = torch.Generator().manual_seed(1)
     net = Network(SIZES, lambda post, pre: DenseWeight(post, pre, std=1 / pre**0.5, generator=source))
-    estimator = Symmetric(
-        beta=BETA,
-        free=GaussSeidel(steps=FREE, tolerance=0.0),
-        nudged=GaussSeidel(steps=NUDGED, tolerance=0.0),
-    )
+    free, nudged = (GaussSeidel(steps=steps, tolerance=0.0) for steps in (FREE, NUDGED))
     updater = Updater(net, torch.optim.SGD, lrs=(RATE, RATE), bias_lr=RATE)
+    return net, Symmetric(beta=BETA, free=free, nudged=nudged), updater
+
+
+def ours(x: Tensor, labels: Tensor, compiled: bool) -> Callable[[], object]:
+    """One update by this project's own classes, with or without its compiled sweeps."""
+    net, estimator, updater = network()
     target = one_hot(labels, SIZES[-1], x.dtype)
 
     def update() -> None:
-        net.program_(updater(estimator(net, x, target).gradients))
+        updater.write_(estimator(net, x, target))
 
     def plain() -> None:
         with patch.object(kernel, "WIDEST", 0):

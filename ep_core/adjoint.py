@@ -163,7 +163,7 @@ class Adjoint(Estimator):
             damping=damping,
             drop=True,
         )
-        return Estimate(gradients=gradients, free=free)
+        return Estimate(known=gradients, free=free)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +184,7 @@ class Unrolled(Estimator):
         free = self.infer(network, x, generator)
         count(ledger, free)
         gradients = unrolled_gradient(network, x, target, free.state, self.loss, steps=self.steps)
-        return Estimate(gradients=gradients, free=free)
+        return Estimate(known=gradients, free=free)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +202,7 @@ class Backpropagation(Estimator):
         """One pass up, differentiated by autograd."""
         free = self.infer(network, x, generator)
         count(ledger, free)
-        return Estimate(gradients=backpropagation_gradient(network, x, target, self.loss), free=free)
+        return Estimate(known=backpropagation_gradient(network, x, target, self.loss), free=free)
 
     @torch.no_grad()
     def infer(

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from ep_core.contrast import Contrast
 from ep_core.dense import DenseWeight
 from ep_core.estimators import Holomorphic, Nudging, Points, Symmetric
 from ep_core.network import Network, State
@@ -25,7 +26,7 @@ class FieldContrast(Nudging):
     @torch.no_grad()
     def contrast(
         self, network: Network, x: Tensor, target: Tensor, free: State, nudged: State, points: Points
-    ) -> dict[str, Tensor]:
+    ) -> Contrast:
         """-Re sum_i c_i s_i . du/dtheta(s*): what edges send upwards and, into weights of their own, backwards."""
         states, weights = self._stacked(free, nudged, points, len(x))
         # ds/dbeta ~ Re sum_i c_i s_i, one row a sample
@@ -34,10 +35,7 @@ class FieldContrast(Nudging):
         readout = tuple(
             f.real.unflatten(0, (-1, len(x))).sum(0) for f in self._readout(network, target, nudged, points)
         )
-        result = network.gradient((*forces, *readout), free, x)
-        for name, part in network.backward_gradient(forces, free).items():
-            result[name] = result[name] + part
-        return result
+        return Contrast(network=network, forces=(*forces, *readout), states=free, x=x, backward=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +58,12 @@ class AsymEP(VectorField):
     Raises ValueError for edges whose drive is not linear in the state (max pooling).
     """
 
-    def _force(self, network: Network, pull: Pull, free: State) -> Force:
+    def check(self, network: Network) -> None:
+        """Raise ValueError for max pooling."""
         if not all(edge.linear for edge in network.edges):
             raise ValueError("AsymEP needs edges without max pooling: their Jacobian is not a matrix product")
+
+    def _force(self, network: Network, pull: Pull, free: State) -> Force:
         return Corrected(inner=pull, network=network, free=free, skews=[_skew(w) for w in network.operators])
 
 

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ep_core.contrast import Contrast
 from ep_core.estimators import Estimate, Estimator, count
 from ep_core.ledger import Ledger
 from ep_core.network import Network
@@ -35,6 +36,11 @@ class CoupledLearning(Estimator):
         if not (math.isfinite(self.eta) and 0 < self.eta <= 1):
             raise ValueError(f"eta must be more than 0 and at most 1, not {self.eta}")
 
+    def check(self, network: Network) -> None:
+        """Raise ValueError for a read-out: there are no outputs to clamp."""
+        if network.readout is not None:
+            raise ValueError(f"{type(self).__name__} clamps output neurons; a network with a read-out has none")
+
     @torch.no_grad()
     def __call__(
         self,
@@ -44,9 +50,8 @@ class CoupledLearning(Estimator):
         generator: torch.Generator | None = None,
         ledger: Ledger | None = None,
     ) -> Estimate:
-        """Contrast the clamped with the free phase. ValueError for a read-out: there are no outputs to clamp."""
-        if network.readout is not None:
-            raise ValueError(f"{type(self).__name__} clamps output neurons; a network with a read-out has none")
+        """Contrast the clamped with the free phase."""
+        self.check(network)
         constant = network.clamp(x, generator)
         free = settle(network, constant, self.free, generator=generator)
         # s* + eta (y - s*)
@@ -57,8 +62,8 @@ class CoupledLearning(Estimator):
         states = tuple(torch.cat(pair) for pair in zip(free.state, held.state, strict=True))
         scale = 1 / (self.eta * len(x))
         signs = scale * torch.cat([torch.ones(len(x)), -torch.ones(len(x))])[:, None].to(states[0])
-        gradients = network.gradient(tuple(signs * s for s in states), states, x)
-        return Estimate(gradients=gradients, free=free, nudged=held)
+        contrast = Contrast(network=network, forces=tuple(signs * s for s in states), states=states, x=x)
+        return Estimate(free=free, nudged=held, contrast=contrast)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from torch.nn.functional import max_pool2d, pad
 from torch.utils.weak import WeakIdKeyDictionary
 
 from ep_core.edge import Edge, Post, Pre
-from ep_core.weight import WeightOperator
+from ep_core.weight import WeightOperator, Written
 
 Planes = Num[Tensor, "batch channels rows cols"]
 
@@ -120,6 +120,12 @@ class Convolution(Edge):
         """Sum over the positions too."""
         spread = self._spread(operator, post, pre if at is None else at)
         return operator.bilinear_grad(spread, self._patches(pre), backward)
+
+    def learn_(
+        self, operator: WeightOperator, post: Post, pre: Pre, rate: float, generator: torch.Generator | None = None
+    ) -> Written:
+        """Step the operator down the sum over the positions too."""
+        return operator.learn_(self._spread(operator, post, pre), self._patches(pre), rate, generator)
 
     def _patches(self, pre: Pre) -> Num[Tensor, "reads weights"]:
         """Every k x k patch as a row, (row, column, channel) flattened."""

@@ -79,6 +79,20 @@ class DenseWeight(WeightOperator):
         outer = post.mT @ pre
         return {"weight": outer.fill_diagonal_(0) if self.hollow else outer}
 
+    @torch.no_grad()
+    def learn_(
+        self,
+        post: Float[Tensor, "batch out"],
+        pre: Float[Tensor, "batch in"],
+        rate: float,
+        generator: torch.Generator | None = None,
+    ) -> Written:
+        """W <- W - rate post' pre in one product, which is never kept; `pulses` counts every entry."""
+        self.weight.addmm_(post.mT, pre, alpha=-rate)
+        if self.hollow:
+            self.weight.fill_diagonal_(0)
+        return Written(pulses=self.weight.numel())
+
     def norm_grad(self) -> dict[str, Tensor]:
         """W itself."""
         return {"weight": self.matrix()}

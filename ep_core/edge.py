@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Num
 from torch import Tensor
 
-from ep_core.weight import WeightOperator
+from ep_core.weight import WeightOperator, Written
 
 Pre = Num[Tensor, "batch pre"]
 Post = Num[Tensor, "batch post"]
@@ -50,6 +50,12 @@ class Edge:
         `at` is the state of layer pre where pooling looks (default: `pre`).
         """
         return operator.bilinear_grad(post, pre, backward)
+
+    def learn_(
+        self, operator: WeightOperator, post: Post, pre: Pre, rate: float, generator: torch.Generator | None = None
+    ) -> Written:
+        """Step the operator down `gradient` by `rate`."""
+        return operator.learn_(post, pre, rate, generator)
 
 
 def chain(sizes: Sequence[int]) -> list[Edge]:

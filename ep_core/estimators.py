@@ -9,12 +9,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ep_core import kernel
+from ep_core.contrast import Contrast
 from ep_core.ledger import Ledger
 from ep_core.loss import Loss, SquaredError
 from ep_core.network import Network, State
@@ -27,15 +29,26 @@ Points = Sequence[tuple[complex | float, complex | float]]
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A gradient of the mean cost over the batch, keyed like `named_parameters()`, and the phases behind it.
+    """A gradient of the mean cost over the batch, and the phases behind it.
 
-    `nudged` holds the nudged phases stacked along the batch, in the order of the estimator's points; None where
-    there are none.
+    Attributes:
+        free: the free phase. nudged: the nudged phases stacked along the batch, in the order of the estimator's points;
+            None where there are none.
+        contrast: what the gradient comes from. known: the gradient where it does not come from a contrast.
+
     """
 
-    gradients: dict[str, Tensor]
     free: Relaxation
     nudged: Relaxation | None = None
+    contrast: Contrast | None = None
+    known: dict[str, Tensor] | None = None
+
+    @cached_property
+    def gradients(self) -> dict[str, Tensor]:
+        """The gradient, keyed like `named_parameters()`; taken when first asked for, at the weights of then."""
+        if self.known is not None:
+            return self.known
+        return {} if self.contrast is None else self.contrast.gradients()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +73,9 @@ class Estimator(ABC):
         ledger: Ledger | None = None,
     ) -> Estimate:
         """Estimate the gradient on a batch."""
+
+    def check(self, network: Network) -> None:  # noqa: B027 (most run on every network)
+        """Raise ValueError where this estimator cannot run on the network; every call does so first."""
 
     def infer(
         self, network: Network, x: Float[Tensor, "batch n"], generator: torch.Generator | None = None
@@ -103,6 +119,7 @@ class Nudging(Estimator):
         ledger: Ledger | None = None,
     ) -> Estimate:
         """Estimate the gradient of mean_batch C(o(s*)) on a batch."""
+        self.check(network)
         points = self.points(generator)
         constant = network.clamp(x, generator)
         strengths = [beta for beta, _ in points if beta != 0]
@@ -114,8 +131,8 @@ class Nudging(Estimator):
             nudged = self._nudged(network, constant, target, free.state, strengths, generator)
         count(ledger, free)
         count(ledger, nudged)
-        gradients = self.contrast(network, x, target, free.state, nudged.state, points)
-        return Estimate(gradients=gradients, free=free, nudged=nudged)
+        contrast = self.contrast(network, x, target, free.state, nudged.state, points)
+        return Estimate(free=free, nudged=nudged, contrast=contrast)
 
     def _compiles(self, network: Network, constant: State) -> bool:
         """Whether the compiled sweeps do all phases: the ideal nudge on the commonest network."""
@@ -139,7 +156,7 @@ class Nudging(Estimator):
         copies, batch, real = len(strengths), len(target), free[0]
         dtype = _dtype(strengths, real.dtype)
         start = tuple(s.repeat(copies, 1).to(dtype) for s in free)
-        betas = torch.tensor(strengths, dtype=dtype, device=real.device).repeat_interleave(batch)[:, None]
+        betas = _column(tuple(strengths), batch, dtype, real.device)
         pull = Pull(network=network, loss=self.loss, nudge=self.nudge, beta=betas, target=target.repeat(copies, 1))
         return settle(
             network,
@@ -157,31 +174,30 @@ class Nudging(Estimator):
     @torch.no_grad()
     def contrast(
         self, network: Network, x: Tensor, target: Tensor, free: State, nudged: State, points: Points
-    ) -> dict[str, Tensor]:
+    ) -> Contrast:
         """-Re sum_i c_i post_i pre_i' over phases and samples, in one bilinear gradient an operator.
 
         `nudged` holds the nudged states of `points`, in their order, stacked along the batch.
         """
         states, weights = self._stacked(free, nudged, points, len(x))
         forces = tuple(-weights * s for s in states)
-        return network.gradient((*forces, *self._readout(network, target, nudged, points)), states, x)
+        forces = (*forces, *self._readout(network, target, nudged, points))
+        return Contrast(network=network, forces=forces, states=states, x=x)
 
     def _stacked(self, free: State, nudged: State, points: Points, batch: int) -> tuple[State, Tensor]:
         """States of all phases, the free one first where it is a point, and c_i / batch of their rows."""
         free_point = any(beta == 0 for beta, _ in points)
         states = tuple(torch.cat([f, n]) if free_point else n for f, n in zip(free, nudged, strict=True))
-        values = [c for _, c in sorted(points, key=lambda point: point[0] != 0)]
-        weights = torch.tensor(values, dtype=_dtype(values, free[0].dtype), device=free[0].device)
-        return states, (weights / batch).repeat_interleave(batch)[:, None]
+        values = tuple(c for _, c in sorted(points, key=lambda point: point[0] != 0))
+        return states, _column(values, batch, _dtype(values, free[0].dtype), free[0].device) / batch
 
     def _readout(self, network: Network, target: Tensor, nudged: State, points: Points) -> State:
         """sum_i c_i beta_i dC/do(s_i): the read-out's parameters are in F = E + beta C through C alone."""
         if network.readout is None:
             return ()
         slope = self.loss.gradient(network.output(nudged), target.repeat(len(nudged[0]) // len(target), 1))
-        shares = [c * beta for beta, c in points if beta != 0]
-        shares = torch.tensor(shares, dtype=slope.dtype, device=slope.device).repeat_interleave(len(target))[:, None]
-        whole = shares * slope / len(target)
+        shares = tuple(c * beta for beta, c in points if beta != 0)
+        whole = _column(shares, len(target), slope.dtype, slope.device) * slope / len(target)
         if len(points) == sum(beta != 0 for beta, _ in points):
             return (whole,)
         # The free phase is stacked before the nudged ones; it has no part in this.
@@ -230,7 +246,7 @@ class Holomorphic(Nudging):
     needs an activation that is holomorphic and an ideal nudge, for neither a level nor an intensity is complex.
 
     Attributes:
-        count: N, the number of nudged phases; 2 is `Symmetric`.
+        count: N, the number of nudged phases, even: each has its opposite, as +beta has -beta. 2 is `Symmetric`.
 
     """
 
@@ -238,8 +254,8 @@ class Holomorphic(Nudging):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.count < 2:
-            raise ValueError(f"the holomorphic estimator needs 2 or more phases, not {self.count}")
+        if self.count < 2 or self.count % 2:
+            raise ValueError(f"the holomorphic estimator needs an even number of phases, not {self.count}")
         if not isinstance(self.nudge, IdealNudge):
             raise ValueError("the holomorphic estimator needs the ideal nudge: no intensity is complex")
 
@@ -248,21 +264,19 @@ class Holomorphic(Nudging):
         turns = [cmath.exp(2j * math.pi * k / self.count) for k in range(self.count)]
         return [(self.beta * turn, 1 / (turn * self.count * self.beta)) for turn in turns]
 
-    def __call__(
-        self,
-        network: Network,
-        x: Float[Tensor, "batch n"],
-        target: Float[Tensor, "batch k"],
-        generator: torch.Generator | None = None,
-        ledger: Ledger | None = None,
-    ) -> Estimate:
-        """Estimate the gradient. ValueError for neurons with kinks or levels: they have no complex continuation."""
+    def check(self, network: Network) -> None:
+        """Raise ValueError for neurons with kinks or levels and for max pooling: they have no complex continuation."""
         for activation in network.activations:
             if not activation.holomorphic or activation.bits is not None:
                 raise ValueError(f"the holomorphic estimator needs smooth neurons without levels, not {activation}")
         if not all(edge.holomorphic for edge in network.edges):
             raise ValueError("the holomorphic estimator needs edges without max pooling, which has kinks")
-        return super().__call__(network, x, target, generator, ledger)
+
+
+@lru_cache(maxsize=64)
+def _column(values: tuple[complex | float, ...], rows: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Each value `rows` times, as a column; kept, because every batch asks for the same one."""
+    return torch.tensor(values, dtype=dtype, device=device).repeat_interleave(rows)[:, None]
 
 
 def _dtype(values: Sequence[complex | float], real: torch.dtype) -> torch.dtype:

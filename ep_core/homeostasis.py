@@ -17,12 +17,16 @@ from ep_core.ledger import Ledger
 from ep_core.network import Network, trainable
 
 
+def _require_linear(network: Network) -> None:
+    if not all(edge.linear for edge in network.edges):
+        raise ValueError("homeostasis needs edges without max pooling: their Jacobian differs from state to state")
+
+
 def _noise(network: Network, draws: int, generator: torch.Generator) -> list[Tensor]:
     """Draw e, one row a draw, one tensor a layer."""
     if draws < 1:
         raise ValueError(f"homeostasis needs at least 1 draw, not {draws}")
-    if not all(edge.linear for edge in network.edges):
-        raise ValueError("homeostasis needs edges without max pooling: their Jacobian differs from state to state")
+    _require_linear(network)
     like, device = network.like(), generator.device
     drawn = [torch.randn(draws, n, generator=generator, dtype=like["dtype"], device=device) for n in _sizes(network)]
     return [e.to(like["device"]) for e in drawn]
@@ -90,6 +94,11 @@ class Homeostatic(Estimator):
         object.__setattr__(self, "loss", self.inner.loss)
         object.__setattr__(self, "free", self.inner.free)
 
+    def check(self, network: Network) -> None:
+        """Raise ValueError for what the inner estimator cannot do, and for max pooling."""
+        self.inner.check(network)
+        _require_linear(network)
+
     def __call__(
         self,
         network: Network,
@@ -107,4 +116,4 @@ class Homeostatic(Estimator):
             gradients[name] = gradients[name] + self.strength * part
         if ledger is not None:
             ledger.reads += draws * network.reads()[1]
-        return replace(estimate, gradients=gradients)
+        return replace(estimate, contrast=None, known=gradients)

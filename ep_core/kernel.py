@@ -1,7 +1,8 @@
 """The sweeps of the commonest network, compiled: one hidden layer of hard sigmoids, up to 64 outputs, ideal nudge.
 
-Sample by sample, so that its state and the weights stay in the core's first cache; the free phase and the nudged ones
-that start from it are one call. The same dynamics as `solvers.GaussSeidel`, which serves every other network.
+Two samples at a time, so that states and weights stay in the core's first cache and registers; the free phase and the
+nudged ones that start from it are one call. The dynamics are those of `solvers.GaussSeidel`, which serves all other
+networks.
 """
 
 from collections.abc import Sequence
@@ -101,38 +102,75 @@ def _feed(w, first, o, c, u):  # noqa: ANN001, ANN202
 
 
 @compiled
-def _settle(w, first, o, c, low, high, tolerance, s):  # noqa: ANN001, ANN202
-    """s <- clip(c + five rows of W' o, low, high); returns by how much moves exceed the tolerance, summed up."""
-    a, b, d, e, f = o[first], o[first + 1], o[first + 2], o[first + 3], o[first + 4]
-    wa, wb, wd, we, wf = w[first], w[first + 1], w[first + 2], w[first + 3], w[first + 4]
+def _feed_two(w, first, o, c, u, p, d, v):  # noqa: ANN001, ANN202
+    """`_feed` of two samples, which share what is read of W: u = c + W' o, v = d + W' p."""
+    oa, ob, oc, od, oe = o[first], o[first + 1], o[first + 2], o[first + 3], o[first + 4]
+    pa, pb, pc, pd, pe = p[first], p[first + 1], p[first + 2], p[first + 3], p[first + 4]
+    wa, wb, wc, wd, we = w[first], w[first + 1], w[first + 2], w[first + 3], w[first + 4]
+    for j in range(len(u)):
+        u[j] = c[j] + (oa * wa[j] + ob * wb[j] + oc * wc[j] + od * wd[j] + oe * we[j])
+        v[j] = d[j] + (pa * wa[j] + pb * wb[j] + pc * wc[j] + pd * wd[j] + pe * we[j])
+
+
+@compiled
+def _clip(u, low, high, tolerance, s):  # noqa: ANN001, ANN202
+    """s <- clip(u, low, high); returns by how much moves exceed the tolerance, summed up."""
     none = s.dtype.type(0)
     beyond = none
     for j in range(len(s)):
-        u = c[j] + (a * wa[j] + b * wb[j] + d * wd[j] + e * we[j] + f * wf[j])
-        u = low if u < low else u
-        u = high if u > high else u
-        over = abs(u - s[j]) - tolerance
+        new = low if u[j] < low else u[j]
+        new = high if new > high else new
+        over = abs(new - s[j]) - tolerance
         beyond += over if over > none else none
-        s[j] = u
+        s[j] = new
     return beyond
 
 
 @compiled
 def _read(w, first, h, v):  # noqa: ANN001, ANN202
     """v += five rows of W h."""
-    wa, wb, wd, we, wf = w[first], w[first + 1], w[first + 2], w[first + 3], w[first + 4]
-    a = b = d = e = f = h.dtype.type(0)
+    wa, wb, wc, wd, we = w[first], w[first + 1], w[first + 2], w[first + 3], w[first + 4]
+    a = b = c = d = e = h.dtype.type(0)
     for j in range(len(h)):
         a += wa[j] * h[j]
         b += wb[j] * h[j]
+        c += wc[j] * h[j]
         d += wd[j] * h[j]
         e += we[j] * h[j]
-        f += wf[j] * h[j]
     v[first] += a
     v[first + 1] += b
-    v[first + 2] += d
-    v[first + 3] += e
-    v[first + 4] += f
+    v[first + 2] += c
+    v[first + 3] += d
+    v[first + 4] += e
+
+
+@compiled
+def _read_two(w, first, h, v, g, z):  # noqa: ANN001, ANN202
+    """`_read` of two samples: v += W h, z += W g."""
+    wa, wb, wc, wd, we = w[first], w[first + 1], w[first + 2], w[first + 3], w[first + 4]
+    a = b = c = d = e = h.dtype.type(0)
+    k = m = n = p = q = h.dtype.type(0)
+    for j in range(len(h)):
+        a += wa[j] * h[j]
+        b += wb[j] * h[j]
+        c += wc[j] * h[j]
+        d += wd[j] * h[j]
+        e += we[j] * h[j]
+        k += wa[j] * g[j]
+        m += wb[j] * g[j]
+        n += wc[j] * g[j]
+        p += wd[j] * g[j]
+        q += we[j] * g[j]
+    v[first] += a
+    v[first + 1] += b
+    v[first + 2] += c
+    v[first + 3] += d
+    v[first + 4] += e
+    z[first] += k
+    z[first + 1] += m
+    z[first + 2] += n
+    z[first + 3] += p
+    z[first + 4] += q
 
 
 @compiled
@@ -148,54 +186,100 @@ def _gap(u, low, high, s):  # noqa: ANN001, ANN202
 
 
 @compiled
-def _sweep(w, c, p, stiffness, h, o, u, v, boxes, steps, tolerance):  # noqa: ANN001, ANN202
-    """Sweeps of one sample until it moves by no more than the tolerance; returns how many, and its residual."""
-    last, none, taken = len(w) - FIVE, o.dtype.type(0), 0
-    for _ in range(steps):
-        taken += 1
+def _answer(v, stiffness, low, high, tolerance, o):  # noqa: ANN001, ANN202
+    """o <- clip(v, low, high) as `_clip`; v becomes the drive at the new output: a nudge that follows depends on it."""
+    beyond = o.dtype.type(0)
+    for k in range(len(v)):
+        old = o[k]
+        o[k] = min(max(v[k], low), high)
+        over = abs(o[k] - old) - tolerance
+        beyond += over if over > 0 else o.dtype.type(0)
+        v[k] += stiffness * (old - o[k])
+    return beyond
+
+
+@compiled
+def _start(pull, stiffness, o, v):  # noqa: ANN001, ANN202
+    for k in range(len(v)):
+        v[k] = pull[k] - stiffness * o[k]
+
+
+@compiled
+def _one(w, c, pull, stiffness, h, o, u, v, boxes, steps, tolerance):  # noqa: ANN001, ANN202
+    """Sweeps of one sample until it moves by no more than the tolerance; returns how many."""
+    for step in range(steps):
         drive = c
-        for first in range(0, last, FIVE):
+        for first in range(0, len(w), FIVE):
             _feed(w, first, o, drive, u)
             drive = u
-        beyond = _settle(w, last, o, drive, boxes[0, 0], boxes[0, 1], tolerance, h)
-        for k in range(len(v)):
-            v[k] = p[k] - stiffness * o[k]
+        beyond = _clip(u, boxes[0, 0], boxes[0, 1], tolerance, h)
+        _start(pull, stiffness, o, v)
         for first in range(0, len(w), FIVE):
             _read(w, first, h, v)
-        for k in range(len(v)):
-            new = min(max(v[k], boxes[1, 0]), boxes[1, 1])
-            over = abs(new - o[k]) - tolerance
-            beyond += over if over > none else none
-            # v becomes the drive at the new output, of which a nudge that follows the state depends
-            v[k] += stiffness * (o[k] - new)
-            o[k] = new
-        if beyond <= none:
-            break
-    drive = c
-    for first in range(0, len(w), FIVE):
-        _feed(w, first, o, drive, u)
-        drive = u
-    return taken, max(_gap(u, boxes[0, 0], boxes[0, 1], h), _gap(v, boxes[1, 0], boxes[1, 1], o))
+        beyond += _answer(v, stiffness, boxes[1, 0], boxes[1, 1], tolerance, o)
+        if beyond <= 0:
+            return step + 1
+    return steps
+
+
+@compiled
+def _pair(w, drive, pull, stiffness, hidden, output, i, j, u, v, boxes, steps, tolerance):  # noqa: ANN001, ANN202
+    """Sweeps of rows i and i + 1 (samples j and j + 1) together until one arrives; how many, and which are done."""
+    for step in range(steps):
+        c, d = drive[j], drive[j + 1]
+        for first in range(0, len(w), FIVE):
+            _feed_two(w, first, output[i], c, u[0], output[i + 1], d, u[1])
+            c, d = u[0], u[1]
+        one = _clip(u[0], boxes[0, 0], boxes[0, 1], tolerance, hidden[i])
+        two = _clip(u[1], boxes[0, 0], boxes[0, 1], tolerance, hidden[i + 1])
+        _start(pull[j], stiffness, output[i], v[0])
+        _start(pull[j + 1], stiffness, output[i + 1], v[1])
+        for first in range(0, len(w), FIVE):
+            _read_two(w, first, hidden[i], v[0], hidden[i + 1], v[1])
+        one += _answer(v[0], stiffness, boxes[1, 0], boxes[1, 1], tolerance, output[i])
+        two += _answer(v[1], stiffness, boxes[1, 0], boxes[1, 1], tolerance, output[i + 1])
+        if one <= 0 or two <= 0:
+            return step + 1, one <= 0, two <= 0
+    return steps, True, True
+
+
+@compiled
+def _phase(w, drive, pull, stiffness, hidden, output, residual, count, begin, boxes, steps, tolerance):  # noqa: ANN001, ANN202
+    """Relax the rows from `begin` on, one a sample, two at a time; then their synchronous residuals."""
+    batch = len(drive)
+    u, v = np.empty((2, hidden.shape[1]), hidden.dtype), np.empty((2, output.shape[1]), output.dtype)
+    for j in range(0, batch, 2):
+        i, taken = begin + j, 0
+        done = np.zeros(2, np.bool_)
+        if j + 1 < batch:
+            taken, done[0], done[1] = _pair(
+                w, drive, pull, stiffness, hidden, output, i, j, u, v, boxes, steps, tolerance
+            )
+        for k in range(min(2, batch - j)):
+            h, o, c, row = hidden[i + k], output[i + k], drive[j + k], i + k
+            count[row] = taken
+            if not done[k]:
+                count[row] += _one(w, c, pull[j + k], stiffness, h, o, u[k], v[k], boxes, steps - taken, tolerance)
+            for first in range(0, len(w), FIVE):
+                _feed(w, first, o, c, u[k])
+                c = u[k]
+            gap = _gap(u[k], boxes[0, 0], boxes[0, 1], h)
+            residual[row] = max(gap, _gap(v[k], boxes[1, 0], boxes[1, 1], o))
 
 
 @compiled
 def _run(w, drive, bias, target, strengths, frozen, boxes, steps, tolerances, hidden, output, residual, count):  # noqa: ANN001, ANN202
-    """Each sample's free phase, then its pulled ones from there. Outputs come in fives, spare ones being 0."""
-    batch = len(drive)
-    u, v, p = np.empty_like(hidden[0]), np.empty_like(output[0]), np.empty_like(output[0])
-    for sample in range(batch):
-        c, b, y, free = drive[sample], bias[sample], target[sample], output[sample]
-        count[sample], residual[sample] = _sweep(
-            w, c, b, p.dtype.type(0), hidden[sample], free, u, v, boxes, steps[0], tolerances[0]
-        )
-        for phase in range(len(strengths)):
-            row, beta = sample + (1 + phase) * batch, strengths[phase]
-            hidden[row] = hidden[sample]
-            output[row] = free
+    """Run the free phase, then the pulled ones from its end. Outputs come in fives, spare ones being 0."""
+    batch, none = len(drive), output.dtype.type(0)
+    _phase(w, drive, bias, none, hidden, output, residual, count, 0, boxes, steps[0], tolerances[0])
+    pull = np.empty((batch, output.shape[1]), output.dtype)
+    for phase in range(len(strengths)):
+        begin, beta = (1 + phase) * batch, strengths[phase]
+        for j in range(batch):
+            hidden[begin + j] = hidden[j]
+            output[begin + j] = output[j]
             # force = -beta (s - y), of the free state where it is frozen
-            for k in range(len(p)):
-                p[k] = b[k] + beta * (y[k] - free[k] if frozen else y[k])
-            stiffness = p.dtype.type(0) if frozen else beta
-            count[row], residual[row] = _sweep(
-                w, c, p, stiffness, hidden[row], output[row], u, v, boxes, steps[1], tolerances[1]
-            )
+            for k in range(output.shape[1]):
+                pull[j, k] = bias[j, k] + beta * (target[j, k] - output[j, k] if frozen else target[j, k])
+        stiffness = none if frozen else beta
+        _phase(w, drive, pull, stiffness, hidden, output, residual, count, begin, boxes, steps[1], tolerances[1])

@@ -190,24 +190,57 @@ class Network(nn.Module):
         Keyed like `named_parameters()`; parameters that do not require a gradient are left out.
 
         """
+        result: dict[str, Tensor] = {}
+        for index, edge, operator, post, pre in self._products(forces, state, x):
+            result |= _keyed(index, edge.gradient(operator, post, pre))
+        return result | self._bias_gradients(forces)
+
+    def _products(
+        self, forces: State, state: State, x: Tensor
+    ) -> Iterator[tuple[int, Edge, WeightOperator, Tensor, Tensor]]:
+        """Whose sums over rows, post pre', are the gradients of the edges that learn: real, however many phases."""
         # Re(f s') = Re f Re s' - Im f Im s': two real products, one under the other
         real = [f.real if f.is_complex() else f for f in forces]
         both = [torch.cat([f.real, -f.imag]) if f.is_complex() else f for f in forces]
         states = [torch.cat([s.real, s.imag]) if s.is_complex() else s for s in state]
-        result = {}
         for index, (edge, operator) in enumerate(zip(self.edges, self.operators, strict=True)):
             if trainable(operator):
                 if edge.pre == 0:
                     # The input is the same in all phases.
-                    post, pre = real[edge.post - 1].unflatten(0, (-1, len(x))).sum(0), x
+                    yield index, edge, operator, real[edge.post - 1].unflatten(0, (-1, len(x))).sum(0), x
                 else:
-                    post, pre = both[edge.post - 1], states[edge.pre - 1]
-                result |= _keyed(index, edge.gradient(operator, post, pre))
-        for layer, force in enumerate(real):
-            bias = self.biases[layer]
-            if bias.requires_grad:
-                result[f"biases.{layer}"] = force.sum(0).unflatten(0, (-1, len(bias))).sum(0)
-        return result
+                    yield index, edge, operator, both[edge.post - 1], states[edge.pre - 1]
+
+    def _bias_gradients(self, forces: State) -> dict[str, Tensor]:
+        pairs = [(layer, f.real if f.is_complex() else f, self.biases[layer]) for layer, f in enumerate(forces)]
+        return {
+            f"biases.{layer}": f.sum(0).unflatten(0, (-1, len(bias))).sum(0)
+            for layer, f, bias in pairs
+            if bias.requires_grad
+        }
+
+    @torch.no_grad()
+    def learn_(
+        self,
+        forces: State,
+        state: State,
+        x: Float[Tensor, "samples n"],
+        rates: Sequence[float],
+        bias_rate: float,
+        generator: torch.Generator | None = None,
+    ) -> Written:
+        """One plain step down `gradient`, a rate an operator, that each operator makes by itself: no gradient is kept.
+
+        Raises ValueError, before anything is written, where a force or a state is not finite.
+        """
+        require_finite({f"force on layer {layer + 1}": f for layer, f in enumerate(forces)})
+        require_finite({f"state of layer {layer}": s for layer, s in enumerate((x, *state[:-1]))})
+        total = Written()
+        for index, edge, operator, post, pre in self._products(forces, state, x):
+            total += edge.learn_(operator, post, pre, rates[index], generator)
+        for name, gradient in self._bias_gradients(forces).items():
+            self.biases[int(name.removeprefix("biases."))].sub_(gradient, alpha=bias_rate)
+        return total
 
     def backward_gradient(self, forces: State, state: State) -> dict[str, Tensor]:
         """Sum_batch d<f_l' u_l(s)>/dtheta over what edges send backwards: with `gradient` all of d<f' u(s)>/dtheta."""

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from ep_core.data import Dataset, Split
-from ep_core.estimators import Estimator
+from ep_core.estimators import Estimate, Estimator
 from ep_core.ledger import Ledger
 from ep_core.loss import one_hot
 from ep_core.network import Network, trainable
 from ep_core.parallel import Workers
 from ep_core.relax import NotConverged, Relaxation
+from ep_core.weight import Written
 
 MISSED = 0.05  # share of free phases above tolerance that an epoch warns of
 OptimiserFactory = Callable[[list[dict[str, object]]], torch.optim.Optimizer]
@@ -62,7 +63,11 @@ class Updater:
             {"params": [c for name, c in self.changes.items() if name.startswith(prefix + ".")], "lr": lr}
             for prefix, lr in rates.items()
         ]
+        self.groups = [prefix for prefix, group in zip(rates, groups, strict=True) if group["params"]]
         self.optimiser = optimiser([group for group in groups if group["params"]])
+        settings = self.optimiser.defaults
+        bare = not any(settings.get(name) for name in ("momentum", "weight_decay", "maximize"))
+        self.plain = type(self.optimiser) is torch.optim.SGD and bare and not decay and clip is None
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, constant if schedule is None else schedule)
 
     @torch.no_grad()
@@ -79,6 +84,36 @@ class Updater:
         self.optimiser.step()
         self.schedule.step()
         return self.changes
+
+    def write_(
+        self,
+        estimate: Estimate,
+        generator: torch.Generator | None = None,
+        team: Workers | None = None,
+        weight: float = 1.0,
+    ) -> Written:
+        """Write one step along an estimate; in a team, along the sum of all, each times its weight.
+
+        Plain descent (SGD without momentum, decay or clipping) alone lets the operators learn from their own products.
+        """
+        contrast, alone = estimate.contrast, team is None or team.world == 1
+        if self.plain and alone and contrast is not None and not contrast.backward:
+            rates = {
+                name: float(group["lr"]) for name, group in zip(self.groups, self.optimiser.param_groups, strict=True)
+            }
+            own = [rates.get(f"weights.{i}", 0.0) for i in range(len(self.network.operators))]
+            written = contrast.learn_(own, rates.get("biases", 0.0), generator)
+            self._tick()
+            return written
+        gradients = estimate.gradients if team is None else team.mean(estimate.gradients, weight)
+        return self.network.program_(self(gradients), generator)
+
+    def _tick(self) -> None:
+        """Let the schedule go on without the optimiser, which has nothing to do."""
+        for change in self.changes.values():
+            change.grad = None
+        self.optimiser.step()
+        self.schedule.step()
 
     def _decays(self) -> dict[str, Tensor]:
         """Gradient of 1/2 |W|^2 of every operator."""
@@ -160,8 +195,7 @@ def fit(
                 continue
             x, target = data.train.x[share], targets[share]
             estimate = estimator(network, x, target, noise, book)
-            gradients = team.mean(estimate.gradients, len(share) / len(index))
-            book.written(network.program_(updater(gradients), generator))
+            book.written(updater.write_(estimate, generator, team, len(share) / len(index)))
             output = estimate.free.output
             wrong += int((output.argmax(1) != data.train.labels[share]).sum())
             losses += float(estimator.loss.value(output, target).sum())

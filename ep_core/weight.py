@@ -1,7 +1,7 @@
 """The contract between learning and hardware: a real matrix held by physical parameters."""
 
+import cmath
 import copy
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -76,6 +76,19 @@ class WeightOperator(nn.Module, ABC):
         delta. Raises ValueError on a delta that is not finite.
         """
 
+    def learn_(
+        self,
+        post: Float[Tensor, "batch out"],
+        pre: Float[Tensor, "batch in"],
+        rate: float,
+        generator: torch.Generator | None = None,
+    ) -> Written:
+        """Write theta - rate d<post' W pre>/dtheta: the local update, which some hardware makes without a gradient.
+
+        The caller has seen to it that post and pre are finite.
+        """
+        return self.program_({k: -rate * g for k, g in self.bilinear_grad(post, pre).items()}, generator)
+
     def bilinear_grad(
         self, post: Float[Tensor, "batch out"], pre: Float[Tensor, "batch in"], backward: bool = False
     ) -> dict[str, Tensor]:
@@ -140,5 +153,5 @@ def require_finite(deltas: dict[str, Tensor]) -> None:
     """Raise ValueError naming the first delta that holds NaN or infinity."""
     for name, delta in deltas.items():
         # A sum shows most quickly that all is well; one that overflows says nothing.
-        if not math.isfinite(float(delta.sum())) and not torch.isfinite(delta).all():
+        if not cmath.isfinite(delta.sum().item()) and not torch.isfinite(delta).all():
             raise ValueError(f"the change asked of {name!r} is not finite: nothing was written")

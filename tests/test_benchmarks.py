@@ -1,6 +1,13 @@
 """Benchmarks name every number that their bars ask for; their timings are not tested."""
 
-from benchmarks import circuit
+import json
+
+import pytest
+import torch
+
+from benchmarks import circuit, ep
+from ep_core import one_hot
+from experiments.common.shell import run
 
 
 def test_circuit_cases_cover_the_bars():
@@ -25,3 +32,26 @@ def test_both_sides_time_the_same_circuit():
     mzi = sax.sdict(circuit.sax_mzi(1.0, 2.0))
     for key, value in circuit.models.mzi(theta=1.0, phi=2.0).items():
         assert abs(complex(value) - complex(mzi[key])) < 1e-14
+
+
+def test_ep_without_its_peer_leaves_the_peers_keys_out(tmp_path):
+    assert run(ep.main, ep.EPOptions, ["--rounds", "1", "--out", str(tmp_path / "out")]) == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert {"gemm_b20", "gemm_b200"} <= set(summary)
+    assert not [name for name in summary if "laborieux" in name]
+
+
+def test_a_folder_that_is_no_checkout_is_refused(tmp_path, capsys):
+    assert run(ep.main, ep.EPOptions, ["--laborieux", str(tmp_path)]) == 2
+    assert "must be a checkout" in capsys.readouterr().err
+
+
+def test_ep_times_what_it_says():
+    """Every sample takes all of its sweeps: 20 free ones and 4 of each nudged phase, no state being exact before."""
+    x, labels = ep.inputs(20)
+    net, estimator, _ = ep.network()
+    estimate = estimator(net, x, one_hot(labels, 10, x.dtype))
+    assert (estimate.free.steps, estimate.nudged.steps) == (20, 4)
+    assert estimate.free.reads == pytest.approx(20 * (1 + 2 * 20), rel=0.02)
+    assert estimate.nudged.reads == pytest.approx(40 * 2 * 4, rel=0.02)
+    assert torch.isfinite(estimate.gradients["weights.0.weight"]).all()

@@ -143,6 +143,7 @@ def build(options: TrainOptions, data: Dataset | None = None) -> Job:
     network = build_network(options, generator)
     check_chain(network, content)
     estimator = build_estimator(options, generator)
+    estimator.check(network)
     updates = options.epochs * -(-len(content.train) // options.batch)
     updater = Updater(
         network,

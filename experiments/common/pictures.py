@@ -300,7 +300,7 @@ def homeostasis_picture(
     left.plot(fine, np.cos(np.radians(fine)) ** 2, color="0.6", linewidth=1, label="cos$^2$")
     for name, label, marker in (("ep", "EP", "o"), ("n6", "EP, 6 complex nudges", "x"), ("asymep", "AsymEP", "s")):
         left.plot(angles, [aligned[a][name].cosine for a in angles], marker, markersize=6, label=label, mfc="none")
-    left.set(xlabel="angle of backward weights [deg]", ylabel="cosine", title="First layer's gradient and the adjoint")
+    left.set(xlabel="angle of backward weights [deg]", ylabel="cosine", title="Alignment, first layer")
     left.legend(frameon=False)
     for name, label, style in (("n2", "N = 2", "o-"), ("n4", "N = 4", "x-"), ("n6", "N = 6", "+-")):
         middle.plot(angles, [aligned[a][name].error for a in angles], style, label=label, mfc="none", linewidth=1)
@@ -322,6 +322,6 @@ def homeostasis_picture(
         right.text(0.98, row - 0.22, f"cosine {np.mean([run.cosine for run in runs]):.3f}", ha="right",
                    transform=right.get_yaxis_transform(), fontsize=8, color="0.4")  # fmt: skip
     right.set_yticks(range(len(names)), list(names.values()))
-    right.invert_yaxis()
+    right.set_ylim(len(names) - 0.5, -0.7)
     right.set(xlabel="test error [%]", title=f"Trained from 90 degrees, {dataset}", xlim=(0, None))
     return figure

@@ -104,7 +104,7 @@ def by_newton(estimator: Nudging, net: Network, x: torch.Tensor, y: torch.Tensor
         nudged.append(s)
     states = torch.cat(nudged)
     real = not any(isinstance(beta, complex) for beta, _ in points)
-    return estimator.contrast(net, x, y, first, (states.real if real else states).split(sizes, 1), points)
+    return estimator.contrast(net, x, y, first, (states.real if real else states).split(sizes, 1), points).gradients()
 
 
 def of_run(path: Path, batch: int) -> dict[str, float]:

@@ -184,7 +184,8 @@ def test_backpropagation_through_time_is_the_adjoint(source, activation):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda *_: Holomorphic(count=1), "needs 2 or more phases, not 1"),
+        (lambda *_: Holomorphic(count=0), "needs an even number of phases, not 0"),
+        (lambda *_: Holomorphic(count=3), "needs an even number of phases, not 3"),
         (lambda net, x, y: Holomorphic()(net, x, y), "smooth neurons without levels, not HardSigmoid"),
         (lambda net, x, y: RandomSign()(net, x, y), "give it a generator"),
         (lambda net, x, y: unrolled_gradient(net, x, y, net.rest(len(x)), LOSS, steps=0), "at least 1 step, not 0"),

@@ -1,5 +1,7 @@
 """Graphs other than chains: their energy, their fixed points, their gradients, and what is refused."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -21,6 +23,7 @@ from ep_core import (
     SquaredError,
     Symmetric,
     Tanh,
+    Updater,
     adjoint_gradient,
     backpropagation_gradient,
     chain,
@@ -30,6 +33,7 @@ from ep_core import (
     relax,
 )
 from ep_core.adjoint import couplings
+from ep_core.train import staircase
 from photonic_ep import MeshWeight
 
 EXACT = GaussSeidel(steps=5000, tolerance=1e-13)
@@ -195,6 +199,41 @@ def test_couplings_are_the_jacobian_of_the_drives(source):
         flat = torch.cat(relax(net, x, DAMPED).state, 1)[0]
         jacobian = torch.autograd.functional.jacobian(drives, flat)
         torch.testing.assert_close(couplings(net), jacobian)
+
+
+@pytest.mark.parametrize("name", [*GRAPHS, "max", "mesh", "readout"])
+def test_plain_descent_without_gradients_is_descent(source, name):
+    """Operators that learn from their own products end where the gradient's step leads, schedule and rates included."""
+    graph = {"max": MAX, "mesh": GRAPHS["skip"], "readout": CONV}.get(name) or GRAPHS[name]
+
+    def build():
+        own = torch.Generator().manual_seed(1)
+        kinds = {"mesh": lambda o, i: MeshWeight(o, i, tile=4, generator=own, dtype=torch.float64)}
+        net = network(own, graph, make=kinds.get(name), readout=name == "readout")
+        rates = [0.1 + 0.01 * i for i in range(len(net.operators))]
+        schedule = partial(staircase, every=2)
+        return net, Updater(net, torch.optim.SGD, lrs=rates, bias_lr=0.05, schedule=schedule)
+
+    (fast, quick), (slow, plain) = build(), build()
+    x, y = samples(source, fast)
+    estimator = Symmetric(beta=0.1, free=DAMPED, nudged=DAMPED)
+    for _ in range(3):
+        quick.write_(estimator(fast, x, y))
+        slow.program_(plain(estimator(slow, x, y).gradients))
+    for mine, theirs in zip(fast.parameters(), slow.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-12)
+
+
+def test_descent_refuses_what_is_not_finite_before_it_writes(source):
+    net = network(source, GRAPHS["skip"])
+    x, _ = samples(source, net)
+    state = relax(net, x, EXACT).state
+    before = [p.detach().clone() for p in net.parameters()]
+    forces = (*state[:-1], torch.full_like(state[-1], float("inf")))
+    with pytest.raises(ValueError, match="not finite: nothing was written"):
+        net.learn_(forces, state, x, [0.1] * len(net.operators), 0.1)
+    for old, new in zip(before, net.parameters(), strict=True):
+        assert torch.equal(old, new)
 
 
 def test_hopfields_units_do_not_couple_to_themselves(source):
