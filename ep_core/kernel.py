@@ -93,23 +93,23 @@ class Phases:
 
 
 @compiled
-def _feed(w, first, o, c, u):  # noqa: ANN001, ANN202
-    """u = c + five rows of W' o."""
+def _feed(w, first, o, u):  # noqa: ANN001, ANN202
+    """u += five rows of W' o; in place, because loops over arrays that overlap are not vectorised."""
     a, b, d, e, f = o[first], o[first + 1], o[first + 2], o[first + 3], o[first + 4]
     wa, wb, wd, we, wf = w[first], w[first + 1], w[first + 2], w[first + 3], w[first + 4]
     for j in range(len(u)):
-        u[j] = c[j] + (a * wa[j] + b * wb[j] + d * wd[j] + e * we[j] + f * wf[j])
+        u[j] += a * wa[j] + b * wb[j] + d * wd[j] + e * we[j] + f * wf[j]
 
 
 @compiled
-def _feed_two(w, first, o, c, u, p, d, v):  # noqa: ANN001, ANN202
-    """`_feed` of two samples, which share what is read of W: u = c + W' o, v = d + W' p."""
+def _feed_two(w, first, o, u, p, v):  # noqa: ANN001, ANN202
+    """`_feed` of two samples, which share what is read of W: u += W' o, v += W' p."""
     oa, ob, oc, od, oe = o[first], o[first + 1], o[first + 2], o[first + 3], o[first + 4]
     pa, pb, pc, pd, pe = p[first], p[first + 1], p[first + 2], p[first + 3], p[first + 4]
     wa, wb, wc, wd, we = w[first], w[first + 1], w[first + 2], w[first + 3], w[first + 4]
     for j in range(len(u)):
-        u[j] = c[j] + (oa * wa[j] + ob * wb[j] + oc * wc[j] + od * wd[j] + oe * we[j])
-        v[j] = d[j] + (pa * wa[j] + pb * wb[j] + pc * wc[j] + pd * wd[j] + pe * we[j])
+        u[j] += oa * wa[j] + ob * wb[j] + oc * wc[j] + od * wd[j] + oe * we[j]
+        v[j] += pa * wa[j] + pb * wb[j] + pc * wc[j] + pd * wd[j] + pe * we[j]
 
 
 @compiled
@@ -208,10 +208,9 @@ def _start(pull, stiffness, o, v):  # noqa: ANN001, ANN202
 def _one(w, c, pull, stiffness, h, o, u, v, boxes, steps, tolerance):  # noqa: ANN001, ANN202
     """Sweeps of one sample until it moves by no more than the tolerance; returns how many."""
     for step in range(steps):
-        drive = c
+        u[:] = c
         for first in range(0, len(w), FIVE):
-            _feed(w, first, o, drive, u)
-            drive = u
+            _feed(w, first, o, u)
         beyond = _clip(u, boxes[0, 0], boxes[0, 1], tolerance, h)
         _start(pull, stiffness, o, v)
         for first in range(0, len(w), FIVE):
@@ -226,10 +225,9 @@ def _one(w, c, pull, stiffness, h, o, u, v, boxes, steps, tolerance):  # noqa: A
 def _pair(w, drive, pull, stiffness, hidden, output, i, j, u, v, boxes, steps, tolerance):  # noqa: ANN001, ANN202
     """Sweeps of rows i and i + 1 (samples j and j + 1) together until one arrives; how many, and which are done."""
     for step in range(steps):
-        c, d = drive[j], drive[j + 1]
+        u[0], u[1] = drive[j], drive[j + 1]
         for first in range(0, len(w), FIVE):
-            _feed_two(w, first, output[i], c, u[0], output[i + 1], d, u[1])
-            c, d = u[0], u[1]
+            _feed_two(w, first, output[i], u[0], output[i + 1], u[1])
         one = _clip(u[0], boxes[0, 0], boxes[0, 1], tolerance, hidden[i])
         two = _clip(u[1], boxes[0, 0], boxes[0, 1], tolerance, hidden[i + 1])
         _start(pull[j], stiffness, output[i], v[0])
@@ -260,9 +258,9 @@ def _phase(w, drive, pull, stiffness, hidden, output, residual, count, begin, bo
             count[row] = taken
             if not done[k]:
                 count[row] += _one(w, c, pull[j + k], stiffness, h, o, u[k], v[k], boxes, steps - taken, tolerance)
+            u[k] = c
             for first in range(0, len(w), FIVE):
-                _feed(w, first, o, c, u[k])
-                c = u[k]
+                _feed(w, first, o, u[k])
             gap = _gap(u[k], boxes[0, 0], boxes[0, 1], h)
             residual[row] = max(gap, _gap(v[k], boxes[1, 0], boxes[1, 1], o))
 
