@@ -5,7 +5,7 @@ from importlib import import_module
 
 import tyro
 
-from experiments import circuit, gradients, pulse, seeds, train
+from experiments import circuit, gradients, homeostasis, mnist, pulse, seeds, train
 from experiments.common.options import TrainOptions
 from experiments.common.shell import guarded
 
@@ -18,6 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "train": _train,
         "seeds": _seeds,
         "gradients": _gradients,
+        "homeostasis": _homeostasis,
+        "mnist": _mnist,
         "circuit": _circuit,
         "pulse": _pulse,
         "yield": _yield,
@@ -38,6 +40,16 @@ def _seeds(options: tyro.conf.OmitArgPrefixes[seeds.SeedsOptions]) -> int:
 def _gradients(options: tyro.conf.OmitArgPrefixes[gradients.GradientsOptions]) -> int:
     """Compare every estimator's gradient with the exact adjoint."""
     return guarded(gradients.main, options)
+
+
+def _homeostasis(options: tyro.conf.OmitArgPrefixes[homeostasis.HomeostasisOptions]) -> int:
+    """Learn without weight symmetry: align estimators at seven angles, train from 90 degrees."""
+    return guarded(homeostasis.main, options)
+
+
+def _mnist(options: tyro.conf.OmitArgPrefixes[mnist.MnistOptions]) -> int:
+    """Train layered, fully connected, convolutional and noisy networks on MNIST with several seeds."""
+    return guarded(mnist.main, options)
 
 
 def _circuit(options: tyro.conf.OmitArgPrefixes[circuit.CircuitOptions]) -> int:

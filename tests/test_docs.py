@@ -35,6 +35,17 @@ def test_both_columns_give_the_same_numbers(theirs, ours, monkeypatch):
     assert max(float(abs(v).max()) for v in results[1].values()) > 0.5
 
 
+def test_learning_runs_as_printed():
+    text = (ROOT / "docs" / "learning.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    scope = {}
+    exec(code, scope)
+    assert scope["error"] <= 0.04
+    assert scope["cosine"] >= 0.999
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", text):
+        assert (ROOT / "docs" / picture).is_file()
+
+
 @pytest.mark.parametrize("line", re.findall(r"^python experiments/(.*?)(?:#.*)?$", TEXT, re.M))
 def test_commands_have_real_options(line):
     name, *words = line.split()
