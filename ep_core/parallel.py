@@ -79,6 +79,10 @@ def workers() -> Iterator[Workers]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Workers()
         return
+    # Optimisers import this at their first step. Imported while a group exists it would keep the group, whose threads
+    # then run into the end of the interpreter and abort it (pytorch issue 190489).
+    import torch._dynamo
+
     # torchrun stops the others when one dies; it may be quicker than the news.
     signal.signal(signal.SIGTERM, _stopped)
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
