@@ -211,7 +211,7 @@ class Backpropagation(Estimator):
         """One pass up: every edge is read once."""
         state = network.feedforward(x)
         still = torch.zeros(len(x), **network.like())
-        once, both_ways = network.reads()
+        once, both_ways = network.reads
         return Relaxation(
             state=state,
             output=network.output(state),

@@ -115,5 +115,5 @@ class Homeostatic(Estimator):
         for name, part in asymmetry_gradient(network, generator, draws=draws).items():
             gradients[name] = gradients[name] + self.strength * part
         if ledger is not None:
-            ledger.reads += draws * network.reads()[1]
+            ledger.reads += draws * network.reads[1]
         return replace(estimate, contrast=None, known=gradients)

@@ -1,6 +1,7 @@
 """A network of neurons whose couplings are weight operators, on any graph of layers, and its energy."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Num
@@ -59,7 +60,12 @@ class Network(nn.Module):
         if len(factories) != len(self.edges):
             raise ValueError(f"{len(self.edges)} edges need as many weights, not {len(factories)}")
         shapes = [edge.shape(self.sizes) for edge in self.edges]
-        self.weights = nn.ModuleList(make(*shape) for make, shape in zip(factories, shapes, strict=True))
+        # The weight operators, in the order of the edges; the plain list is what every sweep looks at.
+        self.operators = [make(*shape) for make, shape in zip(factories, shapes, strict=True)]
+        self.weights = nn.ModuleList(self.operators)
+        # Those of the energy with their edges: all but the read-out
+        pairs = zip(self.edges, self.operators, strict=True)
+        self.links = [pair for index, pair in enumerate(pairs) if index != self.readout]
         shared = {edge.post: edge.channels for edge in self.edges if edge.channels is not None}
         widths = [shared.get(layer, n) for layer, n in enumerate(sizes)][1:]
         self.biases = nn.ParameterList(torch.zeros(n, **self.like()) for n in widths)
@@ -73,20 +79,9 @@ class Network(nn.Module):
         self.order.remove(last - 1)
         return ends[0]
 
-    @property
-    def operators(self) -> list[WeightOperator]:
-        """The weight operators, in the order of the edges."""
-        return list(self.weights._modules.values())  # pyright: ignore[reportReturnType]
-
     def like(self) -> Like:
         """The dtype and device of the network's parameters."""
         return self.operators[0].like()
-
-    def _links(self) -> Iterator[tuple[Edge, WeightOperator]]:
-        """Edges of the energy with their operators: all but the read-out."""
-        for index, (edge, operator) in enumerate(zip(self.edges, self.operators, strict=True)):
-            if index != self.readout:
-                yield edge, operator
 
     def bias(self, layer: int) -> Float[Tensor, " n"]:
         """b of every neuron of `layer` (0 = first hidden layer)."""
@@ -100,7 +95,7 @@ class Network(nn.Module):
     def clamp(self, x: Float[Tensor, "batch n"], generator: torch.Generator | None = None) -> State:
         """What is constant in a phase, so that it is read once: b_l, and W x of the edges that start at the input."""
         constant = [self.bias(layer).expand(len(x), -1) for layer in range(self.layers)]
-        for edge, operator in self._links():
+        for edge, operator in self.links:
             if edge.pre == 0:
                 constant[edge.post - 1] = constant[edge.post - 1] + edge.up(operator, x, generator)
         return tuple(constant)
@@ -110,7 +105,7 @@ class Network(nn.Module):
     ) -> Num[Tensor, "batch n"]:
         """u_l of `layer` (0 = first hidden layer), `constant` being `clamp(x)`."""
         drive = constant[layer]
-        for edge, operator in self._links():
+        for edge, operator in self.links:
             if edge.post == layer + 1 and edge.pre > 0:
                 drive = drive + edge.up(operator, state[edge.pre - 1], generator)
             if edge.pre == layer + 1:
@@ -122,7 +117,7 @@ class Network(nn.Module):
 
         A layer with many neighbours sees them as one. None where an edge is no plain matrix or reads draw noise.
         """
-        links = [(edge, operator) for edge, operator in self._links() if edge.pre > 0]
+        links = [(edge, operator) for edge, operator in self.links if edge.pre > 0]
         if not all(type(edge) is Edge and (generator is None or not operator.noisy) for edge, operator in links):
             return None
         result: Terms = []
@@ -136,10 +131,11 @@ class Network(nn.Module):
             result.append([(others, matrix.to(dtype)) for others, matrix in own])
         return result
 
+    @cached_property
     def reads(self) -> tuple[int, int]:
         """Reads of a sample that `clamp` takes, and that a sweep over all layers takes."""
-        once = sum(edge.reads for edge, _ in self._links() if edge.pre == 0)
-        return once, sum(2 * edge.reads for edge, _ in self._links() if edge.pre > 0)
+        once = sum(edge.reads for edge, _ in self.links if edge.pre == 0)
+        return once, sum(2 * edge.reads for edge, _ in self.links if edge.pre > 0)
 
     def output(self, state: Sequence[Tensor], generator: torch.Generator | None = None) -> Num[Tensor, "batch k"]:
         """What the cost looks at: the output neurons, or what the read-out makes of the last layer."""
@@ -161,7 +157,7 @@ class Network(nn.Module):
         constant, state = self.clamp(x), list(self.rest(len(x)))
         for layer in self.order:
             drive = constant[layer]
-            for edge, operator in self._links():
+            for edge, operator in self.links:
                 if edge.post == layer + 1 and edge.pre not in (0, edge.post):
                     drive = drive + edge.up(operator, state[edge.pre - 1])
             state[layer] = self.activations[layer](drive)
@@ -173,7 +169,7 @@ class Network(nn.Module):
         for layer, s in enumerate(state):
             # E += G(s) - b' s
             total = total + self.activations[layer].energy(s).sum(1) - s @ self.bias(layer)
-        for edge, operator in self._links():
+        for edge, operator in self.links:
             # E -= s_post' W s_pre
             total = total - (full[edge.post] * edge.up(operator, full[edge.pre])).sum(1)
         return total
@@ -207,17 +203,21 @@ class Network(nn.Module):
             if trainable(operator):
                 if edge.pre == 0:
                     # The input is the same in all phases.
-                    yield index, edge, operator, real[edge.post - 1].unflatten(0, (-1, len(x))).sum(0), x
+                    # Added up one by one: torch is slow at summing a few slices.
+                    first, *others = real[edge.post - 1].split(len(x))
+                    yield index, edge, operator, sum(others, first), x
                 else:
                     yield index, edge, operator, both[edge.post - 1], states[edge.pre - 1]
 
     def _bias_gradients(self, forces: State) -> dict[str, Tensor]:
-        pairs = [(layer, f.real if f.is_complex() else f, self.biases[layer]) for layer, f in enumerate(forces)]
-        return {
-            f"biases.{layer}": f.sum(0).unflatten(0, (-1, len(bias))).sum(0)
-            for layer, f, bias in pairs
-            if bias.requires_grad
-        }
+        result = {}
+        for layer, (force, bias) in enumerate(zip(forces, self.biases, strict=True)):
+            if bias.requires_grad:
+                total = (force.real if force.is_complex() else force).sum(0)
+                # Features that share a bias add up.
+                shared = len(total) > len(bias)
+                result[f"biases.{layer}"] = total.unflatten(0, (-1, len(bias))).sum(0) if shared else total
+        return result
 
     @torch.no_grad()
     def learn_(
@@ -231,14 +231,15 @@ class Network(nn.Module):
     ) -> Written:
         """One plain step down `gradient`, a rate an operator, that each operator makes by itself: no gradient is kept.
 
-        Raises ValueError, before anything is written, where a force or a state is not finite.
+        Raises ValueError, before anything is written, where a force or the input is not finite; relaxations see to it
+        that states are.
         """
-        require_finite({f"force on layer {layer + 1}": f for layer, f in enumerate(forces)})
-        require_finite({f"state of layer {layer}": s for layer, s in enumerate((x, *state[:-1]))})
+        biases = self._bias_gradients(forces)
+        require_finite({f"force on layer {layer + 1}": f for layer, f in enumerate(forces)} | {"input": x})
         total = Written()
         for index, edge, operator, post, pre in self._products(forces, state, x):
             total += edge.learn_(operator, post, pre, rates[index], generator)
-        for name, gradient in self._bias_gradients(forces).items():
+        for name, gradient in biases.items():
             self.biases[int(name.removeprefix("biases."))].sub_(gradient, alpha=bias_rate)
         return total
 

@@ -93,7 +93,7 @@ def settle(
     `reads` has those of `clamp` in it when the relaxation starts from rest: a phase that goes on has no new ones.
     """
     batch = len(constant[0])
-    once, a_sweep = network.reads()
+    once, a_sweep = network.reads
     once = once * batch if start is None else 0
     if force is None and not hold and kernel.fits(network, [solver], constant[0]):
         run = kernel.Phases(network, constant, [solver], start=start)
@@ -118,7 +118,7 @@ def together(
     run = kernel.Phases(network, constant, solvers, strengths=strengths, target=target, frozen=frozen)
     free, nudged = slice(0, run.batch), slice(run.batch, None)
     return (
-        _compiled(network, constant, run, free, solvers[0], network.reads()[0] * run.batch),
+        _compiled(network, constant, run, free, solvers[0], network.reads[0] * run.batch),
         _compiled(network, constant, run, nudged, solvers[1], 0),
     )
 
@@ -126,9 +126,9 @@ def together(
 def _compiled(
     network: Network, constant: Sequence[Tensor], run: kernel.Phases, rows: slice, solver: Solver, once: int
 ) -> Relaxation:
-    state, count = (run.hidden[rows], run.output[rows]), run.count[rows]
+    state, count = (run.hidden[rows], run.output[rows]), run.count[rows].tolist()
     # Two reads of the one looped operator a sweep.
-    return _report(network, constant, state, run.residual[rows], solver, int(count.max()), 2 * int(count.sum()) + once)
+    return _report(network, constant, state, run.residual[rows], solver, max(count), 2 * sum(count) + once)
 
 
 def _report(
@@ -142,7 +142,7 @@ def _report(
 ) -> Relaxation:
     if not math.isfinite(float(residual.sum())):
         raise FloatingPointError(f"{_broken(network, constant, state)} is no longer finite after {steps} sweeps")
-    level = max(activation.level for activation in network.activations)
+    level = max([activation.level for activation in network.activations])
     return Relaxation(
         state=state,
         output=network.output(state),
@@ -165,10 +165,17 @@ def _sweeps(
     """Relax in torch; return state, residual, most sweeps of a sample and the sum over samples."""
     order = [layer for layer in network.order if not (hold and layer == network.layers - 1)]
     phase = Phase(network=network, constant=constant, state=list(state), force=force, order=order, generator=generator)
+    phase.watched = solver.stops
     rows, going, steps, sweeps = torch.arange(len(state[0]), device=state[0].device), phase, 0, 0
+    mean = [torch.zeros_like(s) for s in state] if solver.average > 1 else phase.state
     while steps < solver.steps and len(rows):
         steps, sweeps = steps + 1, sweeps + len(rows)
-        more = solver.sweep(going) > solver.tolerance
+        moves = solver.sweep(going)
+        if not solver.stops or moves is None:
+            if solver.average > 1 and steps > solver.steps - solver.average:
+                mean = [total + s / solver.average for total, s in zip(mean, phase.state, strict=True)]
+            continue
+        more = moves > solver.tolerance
         if going is not phase:
             for whole, part in zip(phase.state, going.state, strict=True):
                 whole[rows] = part
@@ -176,6 +183,7 @@ def _sweeps(
             # Samples that have arrived are left alone; the others go on without them.
             keep = more.nonzero()[:, 0]
             rows, going = rows[keep], going.take(keep)
+    phase.state = mean
     # The residual is the simulator's own knowledge, without noise: it is not a read of the device.
     phase.generator = None
     moves = [(phase.target(layer) - phase.state[layer]).abs().amax(1) for layer in order]

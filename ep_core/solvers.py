@@ -18,6 +18,7 @@ class Phase:
 
     Attributes:
         order: layers in the order of a sweep, without those that are held.
+        watched: whether sweeps measure how far neurons move.
         memory: what a solver keeps of earlier sweeps, tensors with the samples first.
 
     """
@@ -28,6 +29,7 @@ class Phase:
     force: Force | None
     order: Sequence[int]
     generator: torch.Generator | None
+    watched: bool = True
     memory: list[Tensor] = field(default_factory=list)
     terms: Terms | None = None
 
@@ -57,6 +59,7 @@ class Phase:
             force=None if self.force is None else self.force.take(keep),
             order=self.order,
             generator=self.generator,
+            watched=self.watched,
             memory=[m[keep] for m in self.memory],
             terms=self.terms,
         )
@@ -68,21 +71,32 @@ class Solver(ABC):
 
     Attributes:
         steps: most sweeps of a phase.
-        tolerance: a sample's sweeps end when none of its neurons would move by more, and it counts as converged when
-            its residual is no larger. States with levels converge to half a level at best: one level is added.
+        tolerance: a sample's sweeps end when none of its neurons would move by more (0: all are made), and it counts
+            as converged when its residual is no larger. States with levels converge to half a level at best: one
+            level is added.
+        average: last sweeps whose mean state is reported, against noise: its variance falls with their number. Above 1
+            all sweeps are made, whatever the tolerance.
 
     """
 
     steps: int = 20
     tolerance: float = 1e-3
+    average: int = 1
 
     def __post_init__(self) -> None:
         if self.steps < 1 or not self.tolerance >= 0:
             raise ValueError(f"relaxation needs steps >= 1 and tolerance >= 0, not {self.steps}, {self.tolerance}")
+        if not 1 <= self.average <= self.steps:
+            raise ValueError(f"relaxation averages over 1 to {self.steps} sweeps, which it has, not {self.average}")
+
+    @property
+    def stops(self) -> bool:
+        """Whether samples stop by themselves before all sweeps are made."""
+        return self.tolerance > 0 and self.average == 1
 
     @abstractmethod
-    def sweep(self, phase: Phase) -> Float[Tensor, " batch"]:
-        """Move the state once over all layers; return max |rho(u) - s| met on the way, of each sample."""
+    def sweep(self, phase: Phase) -> Float[Tensor, " batch"] | None:
+        """Move the state once over all layers; return max |rho(u) - s| met on the way, of each sample, if watched."""
 
 
 def _check_share(name: str, value: float) -> None:
@@ -108,22 +122,16 @@ class GaussSeidel(Solver):
         super().__post_init__()
         _check_share("damping", self.damping)
 
-    def sweep(self, phase: Phase) -> Float[Tensor, " batch"]:
+    def sweep(self, phase: Phase) -> Float[Tensor, " batch"] | None:
         """s_l <- s_l + eta (rho(u_l) - s_l), one layer after the other."""
-        moved = []
-        for layer in phase.order:
-            old = phase.state[layer]
-            way = phase.target(layer)
-            moved.append((way - old).abs().amax(1))
-            phase.state[layer] = way if self.damping == 1 else old + self.damping * (way - old)
-        return torch.stack(moved).amax(0)
+        return _in_turn(phase, self.damping)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Synchronous(Solver):
     """All layers at once see the old state: s <- rho(u(s)). It may run in circles where Gauss-Seidel converges."""
 
-    def sweep(self, phase: Phase) -> Float[Tensor, " batch"]:
+    def sweep(self, phase: Phase) -> Float[Tensor, " batch"] | None:
         """s <- rho(u(s))."""
         return _together(phase, 1.0)
 
@@ -144,17 +152,31 @@ class GradientFlow(Solver):
         super().__post_init__()
         _check_share("step", self.step)
 
-    def sweep(self, phase: Phase) -> Float[Tensor, " batch"]:
+    def sweep(self, phase: Phase) -> Float[Tensor, " batch"] | None:
         """s <- s + dt (rho(u) - s)."""
         return _together(phase, self.step)
 
 
-def _together(phase: Phase, share: float) -> Float[Tensor, " batch"]:
+def _in_turn(phase: Phase, share: float) -> Float[Tensor, " batch"] | None:
+    moved = []
+    for layer in phase.order:
+        old, way = phase.state[layer], phase.target(layer)
+        if phase.watched:
+            moved.append((way - old).abs().amax(1))
+        phase.state[layer] = way if share == 1 else old + share * (way - old)
+    return _largest(moved)
+
+
+def _together(phase: Phase, share: float) -> Float[Tensor, " batch"] | None:
     ways = {layer: phase.target(layer) for layer in phase.order}
-    moved = [(way - phase.state[layer]).abs().amax(1) for layer, way in ways.items()]
+    moved = [(way - phase.state[layer]).abs().amax(1) for layer, way in ways.items() if phase.watched]
     for layer, way in ways.items():
         phase.state[layer] = way if share == 1 else phase.state[layer] + share * (way - phase.state[layer])
-    return torch.stack(moved).amax(0)
+    return _largest(moved)
+
+
+def _largest(moved: list[Tensor]) -> Float[Tensor, " batch"] | None:
+    return torch.stack(moved).amax(0) if moved else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,9 +201,9 @@ class Anderson(Solver):
     def sweep(self, phase: Phase) -> Float[Tensor, " batch"]:
         """One sweep, then the extrapolation over the last ones; states stay in their boxes."""
         before = torch.cat([phase.state[layer] for layer in phase.order], 1)
-        moved = GaussSeidel(steps=1).sweep(phase)
+        _in_turn(phase, 1.0)
         after = torch.cat([phase.state[layer] for layer in phase.order], 1)
-        new = torch.stack([after, after - before], 1)[:, None]
+        new, moved = torch.stack([after, after - before], 1)[:, None], (after - before).abs().amax(1)
         seen, last = new, moved
         if phase.memory:
             seen, last = torch.cat([phase.memory[0], new], 1)[:, -self.memory :], phase.memory[1]

@@ -109,10 +109,9 @@ class Updater:
         return self.network.program_(self(gradients), generator)
 
     def _tick(self) -> None:
-        """Let the schedule go on without the optimiser, which has nothing to do."""
-        for change in self.changes.values():
-            change.grad = None
-        self.optimiser.step()
+        """Let the schedule go on without the optimiser, which has nothing to do; torch warns if it never stepped."""
+        if self.schedule.last_epoch == 0:
+            self.optimiser.step()
         self.schedule.step()
 
     def _decays(self) -> dict[str, Tensor]:

@@ -239,7 +239,8 @@ def build_estimator(options: TrainOptions, generator: torch.Generator) -> Estima
     kind, loss = ESTIMATORS[options.estimator], LOSSES[options.loss]()
     damping = {"damping": options.damping} if options.solver == "gauss-seidel" else {}
     free, second = (
-        SOLVERS[options.solver](steps=steps, tolerance=options.tolerance, **damping) for steps in options.steps
+        SOLVERS[options.solver](steps=steps, tolerance=options.tolerance, average=options.average, **damping)
+        for steps in options.steps
     )
     if issubclass(kind, Nudging):
         phases = {"count": options.phases} if issubclass(kind, Holomorphic) else {}

@@ -116,6 +116,8 @@ class TrainOptions:
     """Most relaxation sweeps of a free and of a nudged phase."""
     tolerance: Annotated[float | None, auto("TOL", "0.001")] = None
     """Sweeps end when no neuron moves by more."""
+    average: Annotated[int | None, auto("N", "1")] = None
+    """Last sweeps of a phase whose mean state is taken, against noise; above 1 a phase makes all its sweeps."""
 
     epochs: Annotated[int | None, auto("N", "digits: 25, mnist: 5")] = None
     """Passes over the training set."""
