@@ -3,6 +3,7 @@
 Simulation only: they differentiate the true device by autograd, which no hardware could do.
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -129,7 +130,29 @@ def _slopes(network: Network, cost: Tensor) -> Gradients:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adjoint(Estimator):
+class Referee(Estimator):
+    """Relaxes the free phase and differentiates the true device there."""
+
+    def __call__(
+        self,
+        network: Network,
+        x: Float[Tensor, "batch n"],
+        target: Float[Tensor, "batch k"],
+        generator: torch.Generator | None = None,
+        ledger: Ledger | None = None,
+    ) -> Estimate:
+        """Relax the free phase, then differentiate."""
+        free = self.infer(network, x, generator)
+        count(ledger, free)
+        return Estimate(known=self.slopes(network, x, target, free.state), free=free)
+
+    @abstractmethod
+    def slopes(self, network: Network, x: Tensor, target: Tensor, state: State) -> Gradients:
+        """Return the gradient at the free state, keyed like `named_parameters()`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adjoint(Referee):
     """Trains by `adjoint_gradient` at the free state that the solver reaches: what exact EP would do.
 
     Attributes:
@@ -140,69 +163,31 @@ class Adjoint(Estimator):
     tolerance: float = 1e-6
     steps: int = 500
 
-    def __call__(
-        self,
-        network: Network,
-        x: Float[Tensor, "batch n"],
-        target: Float[Tensor, "batch k"],
-        generator: torch.Generator | None = None,
-        ledger: Ledger | None = None,
-    ) -> Estimate:
-        """Relax the free phase, then differentiate it."""
-        free = self.infer(network, x, generator)
-        count(ledger, free)
+    def slopes(self, network: Network, x: Tensor, target: Tensor, state: State) -> Gradients:
+        """By `adjoint_gradient`, damped as the free phase is."""
         damping = self.free.damping if isinstance(self.free, GaussSeidel) else 1.0
-        gradients = adjoint_gradient(
-            network,
-            x,
-            target,
-            free.state,
-            self.loss,
-            tolerance=self.tolerance,
-            steps=self.steps,
-            damping=damping,
-            drop=True,
-        )
-        return Estimate(known=gradients, free=free)
+        limits = {"tolerance": self.tolerance, "steps": self.steps}
+        return adjoint_gradient(network, x, target, state, self.loss, damping=damping, drop=True, **limits)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unrolled(Estimator):
+class Unrolled(Referee):
     """Trains by `unrolled_gradient` over `steps` sweeps: backpropagation through time."""
 
     steps: int = 15
 
-    def __call__(
-        self,
-        network: Network,
-        x: Float[Tensor, "batch n"],
-        target: Float[Tensor, "batch k"],
-        generator: torch.Generator | None = None,
-        ledger: Ledger | None = None,
-    ) -> Estimate:
-        """Relax the free phase, then differentiate some sweeps more."""
-        free = self.infer(network, x, generator)
-        count(ledger, free)
-        gradients = unrolled_gradient(network, x, target, free.state, self.loss, steps=self.steps)
-        return Estimate(known=gradients, free=free)
+    def slopes(self, network: Network, x: Tensor, target: Tensor, state: State) -> Gradients:
+        """By `unrolled_gradient`."""
+        return unrolled_gradient(network, x, target, state, self.loss, steps=self.steps)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Backpropagation(Estimator):
+class Backpropagation(Referee):
     """Trains and predicts without feedback: the same operators as an ordinary feed-forward network."""
 
-    def __call__(
-        self,
-        network: Network,
-        x: Float[Tensor, "batch n"],
-        target: Float[Tensor, "batch k"],
-        generator: torch.Generator | None = None,
-        ledger: Ledger | None = None,
-    ) -> Estimate:
-        """One pass up, differentiated by autograd."""
-        free = self.infer(network, x, generator)
-        count(ledger, free)
-        return Estimate(known=backpropagation_gradient(network, x, target, self.loss), free=free)
+    def slopes(self, network: Network, x: Tensor, target: Tensor, state: State) -> Gradients:
+        """By `backpropagation_gradient`."""
+        return backpropagation_gradient(network, x, target, self.loss)
 
     @torch.no_grad()
     def infer(

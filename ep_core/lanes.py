@@ -21,15 +21,17 @@ SUM = ("contract", "reassoc", "nsz")  # sums may be fused and reordered; NaN kee
 
 
 class _Vectors:
-    """Vector operations on the arguments of an intrinsic, all arrays (rows, LANES) but the weights."""
+    """Vector operations on the arguments of an intrinsic, all arrays (rows, LANES) but the weights; on some lanes."""
 
-    def __init__(self, context: Any, builder: Any, kinds: Sequence[Any], values: Sequence[Any]) -> None:
-        self.builder, number = builder, kinds[0].dtype
-        self.kind = ir.VectorType(context.get_value_type(number), LANES)
+    def __init__(
+        self, context: Any, builder: Any, kinds: Sequence[Any], values: Sequence[Any], lanes: int = LANES
+    ) -> None:
+        self.builder, self.lanes, number = builder, lanes, kinds[0].dtype
+        self.kind = ir.VectorType(context.get_value_type(number), lanes)
         # As many rows share what is read of outputs as registers hold
         self.rows = 256 // number.bitwidth
         self.index = ir.IntType(64)
-        self.zero = ir.Constant(self.kind, [0.0] * LANES)
+        self.zero = ir.Constant(self.kind, [0.0] * lanes)
         self.args = [
             context.make_array(kind)(context, builder, value) if isinstance(kind, types.Array) else self.splat(value)
             for kind, value in zip(kinds, values, strict=True)
@@ -41,7 +43,7 @@ class _Vectors:
     def splat(self, value: Any) -> Any:
         """Return the vector of one number."""
         nothing, first = ir.Constant(self.kind, ir.Undefined), ir.Constant(ir.IntType(32), 0)
-        lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        lanes = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(self.builder.insert_element(nothing, value, first), nothing, lanes)
 
     def _at(self, array: Any, row: Any) -> Any:
@@ -103,39 +105,40 @@ def _drives(
         some(builder.add(done, loop.index), 1)
 
 
-@intrinsic
-def _sweep(typing, w, c, o, h, v, low, high, tolerance, live, beyond):
-    """h <- clip(c + W' o, low, high) in the lanes where `live` is not 0; then v += W h.
+def _sweeps(lanes: int) -> Callable[..., Any]:
+    def typed(typing, w, c, o, h, v, low, high, tolerance, live, beyond):
+        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            ops = _Vectors(context, builder, signature.args, values, lanes)
+            w, c, o, h, v, low, high, tolerance, live, beyond = ops.args
+            moves = builder.fcmp_ordered("!=", ops.load(live, ops.number(0)), ops.zero)
+            over = cgutils.alloca_once_value(builder, ops.zero)
 
-    `beyond` becomes by how much the moves of h exceed the tolerance, summed up. Arrays are aligned to 64 bytes.
-    """
-    signature = types.void(w, c, o, h, v, low, high, tolerance, live, beyond)
+            def body(rows: list[Any], drives: list[Any], weight: Callable[..., Any]) -> None:
+                states = []
+                for row, drive in zip(rows, drives, strict=True):
+                    old, new = ops.load(h, row), ops.clip(drive, low, high)
+                    move = builder.fsub(ops.away(new, old), tolerance)
+                    builder.store(ops.add(builder.load(over), ops.where(">", move, ops.zero, move, ops.zero)), over)
+                    states.append(builder.select(moves, new, old))
+                    ops.store(states[-1], h, row)
+                with cgutils.for_range(builder, builder.extract_value(w.shape, 0)) as loop:
+                    total = ops.load(v, loop.index)
+                    for row, state in zip(rows, states, strict=True):
+                        total = ops.more(total, weight(loop.index, row), state)
+                    ops.store(total, v, loop.index)
 
-    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        ops = _Vectors(context, builder, signature.args, values)
-        w, c, o, h, v, low, high, tolerance, live, beyond = ops.args
-        moves = builder.fcmp_ordered("!=", ops.load(live, ops.number(0)), ops.zero)
-        over = cgutils.alloca_once_value(builder, ops.zero)
+            _drives(ops, w, c, o, body)
+            ops.store(builder.load(over), beyond, ops.number(0))
+            return context.get_dummy_value()
 
-        def body(rows: list[Any], drives: list[Any], weight: Callable[..., Any]) -> None:
-            states = []
-            for row, drive in zip(rows, drives, strict=True):
-                old, new = ops.load(h, row), ops.clip(drive, low, high)
-                move = builder.fsub(ops.away(new, old), tolerance)
-                builder.store(ops.add(builder.load(over), ops.where(">", move, ops.zero, move, ops.zero)), over)
-                states.append(builder.select(moves, new, old))
-                ops.store(states[-1], h, row)
-            with cgutils.for_range(builder, builder.extract_value(w.shape, 0)) as loop:
-                total = ops.load(v, loop.index)
-                for row, state in zip(rows, states, strict=True):
-                    total = ops.more(total, weight(loop.index, row), state)
-                ops.store(total, v, loop.index)
+        return types.void(w, c, o, h, v, low, high, tolerance, live, beyond), code
 
-        _drives(ops, w, c, o, body)
-        ops.store(builder.load(over), beyond, ops.number(0))
-        return context.get_dummy_value()
+    return typed
 
-    return signature, code
+
+# h <- clip(c + W' o, low, high) in the lanes where `live` is not 0; then v += W h. `beyond` becomes by how much the
+# moves of h exceed the tolerance, summed up. Arrays are aligned to 64 bytes.
+_sweep, _half_sweep = intrinsic(_sweeps(LANES)), intrinsic(_sweeps(LANES // 2))
 
 
 @intrinsic
@@ -245,11 +248,15 @@ def _relax(w, c, pull, stiffness, o, h, v, live, beyond, boxes, steps, tolerance
     none, one = o.dtype.type(0), o.dtype.type(1)
     for s in range(LANES):
         live[0, s] = one if s < len(count) else none
+        beyond[0, s] = none
     for step in range(steps):
         for k in range(len(o)):
             for s in range(LANES):
                 v[k, s] = pull[k, s] - stiffness * o[k, s]
-        _sweep(w, c, o, h, v, boxes[0, 0], boxes[0, 1], tolerance, live, beyond)  # pyright: ignore[reportCallIssue]
+        if len(count) > LANES // 2:
+            _sweep(w, c, o, h, v, boxes[0, 0], boxes[0, 1], tolerance, live, beyond)
+        else:
+            _half_sweep(w, c, o, h, v, boxes[0, 0], boxes[0, 1], tolerance, live, beyond)
         _answer(v, stiffness, boxes[1, 0], boxes[1, 1], tolerance, live, o, beyond)
         going = False
         for s in range(len(count)):

@@ -1,7 +1,7 @@
 """EP on MNIST: layered, fully connected and convolutional networks, and noisy neurons, each over several seeds.
 
 Expected test errors [%]: 784-512-10 1.75, 784-512-512-10 1.9, fully connected 2.55, convolutional 1.1; with neuron
-noise .04 the symmetric estimate 3 or less where the one-sided one fails. Minutes: see README; rows can be chosen.
+noise .04 the symmetric estimate 2.6 where the one-sided one at beta .1 has 5.9. Minutes: see README; rows can be chosen.
 """
 
 import json
@@ -80,6 +80,7 @@ BARS = {
     "hopfield_nonconverged_max": Bar(most=0.1),
     "conv_mean": Bar(most=1.5),
     "noisy_symmetric_mean": Bar(most=3.0),
+    "noisy_one_sided_mean": Bar(least=3.0),  # it fails where the symmetric one does not
     "classes_never_predicted": Bar(most=0),
 }
 
