@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from benchmarks import circuit, ep
+from benchmarks import circuit, ep, mesh
 from ep_core import one_hot
 from experiments.common.shell import run
 
@@ -55,3 +55,17 @@ def test_ep_times_what_it_says():
     assert estimate.free.reads == pytest.approx(20 * (1 + 2 * 20), rel=0.02)
     assert estimate.nudged.reads == pytest.approx(40 * 2 * 4, rel=0.02)
     assert torch.isfinite(estimate.gradients["weights.0.weight"]).all()
+
+
+def test_meshes_are_timed_under_the_names_of_their_bars(tmp_path):
+    assert run(mesh.main, mesh.MeshOptions, ["--rounds", "1", "--out", str(tmp_path / "out")]) == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert set(mesh.BARS) <= set(summary)
+
+
+def test_the_mesh_that_is_timed_is_the_one_that_it_says():
+    calls = mesh.contenders(8, 3, torch.float64)
+    torch.testing.assert_close(calls["forward"](), calls["phases"](), rtol=0, atol=1e-14)
+    fields = calls["forward"]().permute(2, 0, 1)
+    eye = torch.eye(8, dtype=fields.dtype).expand(3, 8, 8)
+    torch.testing.assert_close(fields.mH @ fields, eye, rtol=0, atol=1e-13)

@@ -1,18 +1,23 @@
-"""Light through a mesh, in torch: fields of all tiles at once, one column after the other.
+"""Light through a mesh: fields of all tiles at once, one column after the other.
 
-Layout: (modes, columns of the input, tiles), the tile index last so that every operation runs over contiguous
-memory. A cell is a feed-forward 2 x 2: a tensor (2, 2, mzis, tiles) in the order of `Topology.mzis`.
+Layout: (modes, columns of the input, tiles). A cell is a feed-forward 2 x 2: a tensor (2, 2, mzis, tiles) in the order
+of `Topology.mzis`. On the CPU `columns` does it, compiled; `stages` is the same in torch, for other devices and inputs
+that need a gradient.
 """
 
 import inspect
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Complex
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from photonic_ep.circuit.models import SDict
+from photonic_ep.mesh import columns
 from photonic_ep.mesh.topology import Topology
 
 Cell = Callable[..., SDict]
@@ -45,7 +50,49 @@ def cell_matrix(cell: Cell, settings: dict[str, Tensor | float]) -> CellMatrix:
 
 def propagate(topology: Topology, cells: CellMatrix, fields: Fields) -> Fields:
     """Fields behind the last column (before the output phases)."""
-    return deque(stages(topology, cells, fields), maxlen=1)[0]
+    compiled = cells.device.type == "cpu" and cells.dtype == fields.dtype and not fields.requires_grad
+    return _Columns.apply(cells, fields, topology) if compiled else deque(stages(topology, cells, fields), maxlen=1)[0]
+
+
+class _Columns(torch.autograd.Function):
+    """`columns` with its gradient in the cells."""
+
+    @staticmethod
+    def forward(ctx: Any, cells: Tensor, fields: Tensor, topology: Topology) -> Tensor:  # noqa: ANN401
+        ctx.save_for_backward(cells, fields)
+        ctx.topology = topology
+        modes, inputs, tiles = fields.shape
+        out, number = cells.new_empty(tiles, modes, inputs), _real(cells)
+        held = cells.detach().contiguous().numpy()
+        room = np.empty((2, modes, columns.lanes(inputs)), number)
+        columns.forward(held, topology.tops, fields.permute(2, 0, 1).numpy(), out.numpy(), room[0], room[1])
+        return out.permute(1, 2, 0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401  # pyright: ignore[reportIncompatibleMethodOverride]
+        cells, fields = ctx.saved_tensors
+        held, tops = cells.detach().contiguous().numpy(), ctx.topology.tops
+        slopes, number = torch.empty_like(cells, memory_format=torch.contiguous_format), _real(cells)
+        lanes = columns.lanes(fields.shape[1])
+        room, kept = np.empty((2, len(fields), lanes), number), np.empty((2, 2 * len(tops), lanes), number)
+        columns.backward(
+            held,
+            tops,
+            fields.permute(2, 0, 1).numpy(),
+            gradients[0].permute(2, 0, 1).contiguous().resolve_conj().numpy(),
+            slopes.numpy(),
+            room[0],
+            room[1],
+            kept[0],
+            kept[1],
+            np.empty((len(tops), 8), number),
+        )
+        return slopes, None, None
+
+
+def _real(cells: Tensor) -> type[np.floating]:
+    return np.float64 if cells.dtype == torch.complex128 else np.float32
 
 
 def stages(topology: Topology, cells: CellMatrix, fields: Fields) -> Iterator[Fields]:

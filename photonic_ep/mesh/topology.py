@@ -5,6 +5,9 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Literal
 
+import numpy as np
+from jaxtyping import Int
+
 Stage = tuple[float, float]
 MeshName = Literal["v", "u"]
 
@@ -35,6 +38,11 @@ class Topology:
     def mzis(self) -> tuple[tuple[int, int], ...]:
         """(column, top mode) of every MZI, in the order of the parameters."""
         return tuple((c, top) for c, column in enumerate(self.columns) for top in column)
+
+    @cached_property
+    def tops(self) -> Int[np.ndarray, " mzis"]:
+        """Top mode of every MZI, in the order of the parameters."""
+        return np.array([top for _, top in self.mzis], np.int64)
 
     def heater_names(self, mesh: MeshName) -> dict[str, list[str]]:
         """Heaters of one mesh as INSTANCE.SETTING, by kind: theta and phi of each MZI, then the output phases."""

@@ -11,7 +11,7 @@ from scipy.stats import ortho_group, unitary_group
 
 from photonic_ep import Imperfections, Topology, clements, decompose, models, reck
 from photonic_ep.mesh.imperfections import crosstalk_matrix
-from photonic_ep.mesh.kernel import cell_matrix, propagate
+from photonic_ep.mesh.kernel import cell_matrix, propagate, stages
 
 SHAPES = [clements, reck]
 
@@ -150,3 +150,39 @@ def test_the_controller_believes_what_it_knows():
     assert f.believed() == Imperfections(phase_error=0.1, splitter_error=0.2, insertion_loss_db=0.3)
     nothing = Imperfections(phase_error=0.1, crosstalk=0.04, known=frozenset())
     assert nothing.believed() == Imperfections(known=frozenset())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("shape", "modes"), [(clements, 2), (clements, 7), (reck, 16), (clements, 21), (reck, 34)])
+@pytest.mark.parametrize("inputs", ["all", 1, 19])
+def test_compiled_columns_are_those_of_torch(source, shape, modes, dtype, inputs):
+    """Fields and gradients, with loss and a bar state, for the identity and for few inputs, some modes of them dark."""
+    topology, tiles = shape(modes), 3
+    theta, phi = (6 * torch.rand(len(topology.mzis), tiles, generator=source, dtype=dtype) for _ in range(2))
+    theta[0] = math.pi
+    cells = cell_matrix(models.mzi, {"theta": theta, "phi": phi, "loss_dB": 0.3}).detach()
+    if inputs == "all":
+        fields = torch.eye(modes, dtype=cells.dtype)[:, :, None].expand(modes, modes, tiles)
+    else:
+        fields = torch.randn(modes, inputs, tiles, generator=source, dtype=cells.dtype)
+        fields[: modes // 3] = 0
+    weight = torch.randn(modes, fields.shape[1], tiles, generator=source, dtype=cells.dtype)
+    results = []
+    for run in (propagate, lambda *args: list(stages(*args))[-1]):
+        leaf = cells.clone().requires_grad_()
+        out = run(topology, leaf, fields)
+        (slope,) = torch.autograd.grad((weight * out).real.sum(), leaf)
+        results.append((out.detach(), slope))
+    tolerance = 1e-13 if dtype == torch.float64 else 1e-5
+    for mine, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=tolerance, atol=tolerance)
+
+
+def test_fields_that_need_a_gradient_get_it(source):
+    topology = clements(5)
+    angles = torch.rand(2, len(topology.mzis), 2, generator=source, dtype=torch.float64)
+    cells = cell_matrix(models.mzi, {"theta": angles[0], "phi": angles[1]})
+    fields = torch.randn(5, 3, 2, generator=source, dtype=torch.complex128, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda f: propagate(topology, cells, f), (fields,))
+    leaf = cells.clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda c: propagate(topology, c, fields.detach()), (leaf,))

@@ -1,0 +1,79 @@
+"""Light through all tiles of a mesh, forwards and back, against a dense complex product of the same size; one thread.
+
+Expected: 2 times the product forwards, 7 to 10 with the gradient. Two minutes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks.timing import clock
+from experiments.common.folder import new_folder, write_json
+from experiments.common.shell import run
+from experiments.common.table import Bar, show, verdict
+from photonic_ep import clements, models
+from photonic_ep.mesh.kernel import cell_matrix, propagate
+
+SIZES = {"64": (64, 1), "128": (128, 1), "256": (256, 1), "100x64": (64, 100), "100x16": (16, 100)}
+BARS = {
+    **{f"forward_{size}": Bar(most=2.5) for size in ("64", "128", "256", "100x64")},
+    **{f"both_{size}": Bar(most=12) for size in ("64", "128", "256", "100x64")},
+    **{f"phases_{size}": Bar(most=5) for size in ("64", "128", "256")},
+    "phases_100x16": Bar(most=8),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeshOptions:
+    """Time Clements meshes from 2 x 2 matrices (forward, both) and from phases."""
+
+    rounds: int = 15
+    """Rounds in which each contender is timed once; the medians are compared."""
+    out: Path | None = None
+    """Folder for summary.json (default: a new one under runs/)."""
+    check: bool = False
+    """Exit with 1 if a bar is missed."""
+
+
+def main(options: MeshOptions) -> int:
+    """Time all sizes and tabulate ratios to the complex64 product; keys with _z are complex128 to complex128."""
+    if options.rounds < 1:
+        raise ValueError(f"--rounds must be at least 1, not {options.rounds}")
+    torch.set_num_threads(1)
+    folder = new_folder(options.out, "mesh-speed")
+    summary: dict[str, float] = {}
+    for size, (modes, tiles) in SIZES.items():
+        for dtype, ending in ((torch.float32, ""), (torch.float64, "_z")):
+            times = clock(contenders(modes, tiles, dtype), options.rounds, least=0.01)
+            product = times.pop("product")
+            summary |= {f"{name}_{size}{ending}": seconds / product for name, seconds in times.items()}
+            summary[f"ms_product_{size}{ending}"] = 1e3 * product
+    write_json(folder / "config.json", {"rounds": options.rounds})
+    write_json(folder / "summary.json", summary)
+    return verdict(show(summary, BARS, f"meshes against a dense product -> {folder}"), check=options.check)
+
+
+def contenders(modes: int, tiles: int, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
+    """The product of two dense matrices a tile; a mesh from 2 x 2 matrices, with its gradient, and from phases."""
+    source, topology = torch.Generator().manual_seed(0), clements(modes)
+    theta, phi = (6 * torch.rand(len(topology.mzis), tiles, generator=source, dtype=dtype) for _ in range(2))
+    cells = cell_matrix(models.mzi, {"theta": theta, "phi": phi})
+    light = torch.eye(modes, dtype=cells.dtype)[:, :, None].expand(modes, modes, tiles)
+    a, b = (torch.randn(tiles, modes, modes, generator=source, dtype=cells.dtype) for _ in range(2))
+    leaf, weight = cells.clone().requires_grad_(), b.permute(1, 2, 0)
+
+    def both() -> None:
+        torch.autograd.grad(propagate(topology, leaf, light), leaf, weight)
+
+    return {
+        "product": lambda: a @ b,
+        "forward": lambda: propagate(topology, cells, light),
+        "both": both,
+        "phases": lambda: propagate(topology, cell_matrix(models.mzi, {"theta": theta, "phi": phi}), light),
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(main, MeshOptions))
