@@ -100,6 +100,7 @@ def rows_strip(runs: dict[str, list[dict[str, float]]]) -> Figure:
     axes.set(xlabel="test error [%]", xscale="log", title="MNIST by EP on ideal weights")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("{x:g}")
+    axes.margins(x=0.12, y=0.12)
     return figure
 
 
