@@ -33,6 +33,10 @@ class Network(nn.Module):
         readout: the last layer is read out of the layer before it, W s + b without box or feedback: it is no part of
             the energy. The cost then looks at that, and its pull reaches the neurons through W'.
 
+    Attributes:
+        operators: the weight operators, in the order of the edges.
+        links: the edges of the energy with their operators: all but the read-out.
+
     """
 
     def __init__(
@@ -60,10 +64,9 @@ class Network(nn.Module):
         if len(factories) != len(self.edges):
             raise ValueError(f"{len(self.edges)} edges need as many weights, not {len(factories)}")
         shapes = [edge.shape(self.sizes) for edge in self.edges]
-        # The weight operators, in the order of the edges; the plain list is what every sweep looks at.
+        # Every sweep looks at these plain lists: torch's are slow.
         self.operators = [make(*shape) for make, shape in zip(factories, shapes, strict=True)]
         self.weights = nn.ModuleList(self.operators)
-        # Those of the energy with their edges: all but the read-out
         pairs = zip(self.edges, self.operators, strict=True)
         self.links = [pair for index, pair in enumerate(pairs) if index != self.readout]
         shared = {edge.post: edge.channels for edge in self.edges if edge.channels is not None}
@@ -202,8 +205,7 @@ class Network(nn.Module):
         for index, (edge, operator) in enumerate(zip(self.edges, self.operators, strict=True)):
             if trainable(operator):
                 if edge.pre == 0:
-                    # The input is the same in all phases.
-                    # Added up one by one: torch is slow at summing a few slices.
+                    # The input is the same in all phases. Torch is slow at summing a few slices at once.
                     first, *others = real[edge.post - 1].split(len(x))
                     yield index, edge, operator, sum(others, first), x
                 else:
