@@ -58,8 +58,9 @@ class Phases:
         rows = batch * (1 + len(strengths))
         self.batch, number = batch, drive.numpy().dtype.type
         states = drive.new_empty(hidden, rows), drive.new_empty(outputs, rows)
-        for own, given in zip(states, start or (0, 0), strict=True):
-            own[:, :batch] = given.mT if isinstance(given, Tensor) else given
+        if start is not None:
+            for own, given in zip(states, start, strict=True):
+                own[:, :batch] = given.mT
         self.hidden, self.output = (own.mT for own in states)
         self.residual, self.count = drive.new_empty(rows), np.empty(rows, np.int64)
         relax_all(
@@ -69,6 +70,7 @@ class Phases:
             (bias if target is None else target).numpy(),
             np.array(strengths, dtype=number),
             frozen,
+            start is None,
             np.array([(a.low, a.high) for a in network.activations], dtype=number),
             np.array([solver.steps for solver in solvers]),
             np.array([solver.tolerance for solver in solvers], dtype=number),

@@ -286,7 +286,7 @@ def _residual(w, c, o, h, v, boxes, worst, residual):
 
 @compiled
 def relax_all(
-    w, drive, bias, target, strengths, frozen, boxes, steps, tolerances, hidden, output, residual, count, room
+    w, drive, bias, target, strengths, frozen, rest, boxes, steps, tolerances, hidden, output, residual, count, room
 ):
     """Run the free phase, then the pulled ones from its end, some samples at a time: one a column of the arrays."""
     outputs, width, batch = len(output), len(hidden), len(drive)
@@ -306,8 +306,11 @@ def relax_all(
         _turn(drive, first, some, c)
         for phase in range(1 + len(strengths)):
             beta = none if phase == 0 else strengths[phase - 1]
-            _take(hidden, first, some, h)
-            _take(output, first, some, o)
+            if rest and phase == 0:
+                h[:], o[:] = none, none
+            else:
+                _take(hidden, first, some, h)
+                _take(output, first, some, o)
             _turn(bias, first, some, pull)
             if phase > 0:
                 # force = -beta (s - y), of the free state where it is frozen

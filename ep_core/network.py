@@ -192,7 +192,7 @@ class Network(nn.Module):
         result: dict[str, Tensor] = {}
         for index, edge, operator, post, pre in self._products(forces, state, x):
             result |= _keyed(index, edge.gradient(operator, post, pre))
-        return result | self._bias_gradients(forces)
+        return result | self._bias_gradients(_sums(forces))
 
     def _products(
         self, forces: State, state: State, x: Tensor
@@ -211,11 +211,10 @@ class Network(nn.Module):
                 else:
                     yield index, edge, operator, both[edge.post - 1], states[edge.pre - 1]
 
-    def _bias_gradients(self, forces: State) -> dict[str, Tensor]:
+    def _bias_gradients(self, sums: Sequence[Tensor]) -> dict[str, Tensor]:
         result = {}
-        for layer, (force, bias) in enumerate(zip(forces, self.biases, strict=True)):
+        for layer, (total, bias) in enumerate(zip(sums, self.biases, strict=True)):
             if bias.requires_grad:
-                total = (force.real if force.is_complex() else force).sum(0)
                 # Features that share a bias add up.
                 shared = len(total) > len(bias)
                 result[f"biases.{layer}"] = total.unflatten(0, (-1, len(bias))).sum(0) if shared else total
@@ -236,8 +235,9 @@ class Network(nn.Module):
         Raises ValueError, before anything is written, where a force or the input is not finite; relaxations see to it
         that states are.
         """
-        biases = self._bias_gradients(forces)
-        require_finite({f"force on layer {layer + 1}": f for layer, f in enumerate(forces)} | {"input": x})
+        sums = _sums(forces)
+        require_finite({f"force on layer {layer + 1}": f for layer, f in enumerate(sums)} | {"input": x})
+        biases = self._bias_gradients(sums)
         total = Written()
         for index, edge, operator, post, pre in self._products(forces, state, x):
             total += edge.learn_(operator, post, pre, rates[index], generator)
@@ -272,6 +272,11 @@ class Network(nn.Module):
     def trainables(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Names and parameters that `gradient` returns."""
         return ((name, p) for name, p in self.named_parameters() if p.requires_grad)
+
+
+def _sums(forces: State) -> list[Tensor]:
+    """Real part of each force, summed over the samples."""
+    return [(force.real if force.is_complex() else force).sum(0) for force in forces]
 
 
 def _keyed(index: int, parts: dict[str, Tensor]) -> dict[str, Tensor]:
