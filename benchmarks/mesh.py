@@ -1,6 +1,6 @@
 """Light through all tiles of a mesh, forwards and back, against a dense complex product of the same size; one thread.
 
-Expected: 2 times the product forwards, 7 to 10 with the gradient. Two minutes.
+Expected: 2 times the product forwards, 8 to 13 with the gradient. A minute.
 """
 
 from collections.abc import Callable

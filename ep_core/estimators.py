@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ep_core import kernel
 from ep_core.contrast import Contrast
+from ep_core.kernel import fits
 from ep_core.ledger import Ledger
 from ep_core.loss import Loss, SquaredError
 from ep_core.network import Network, State
@@ -140,7 +140,7 @@ class Nudging(Estimator):
             type(self)._force is Nudging._force
             and type(self.nudge) is IdealNudge
             and type(self.loss) is SquaredError
-            and kernel.fits(network, (self.free, self.nudged), constant[0])
+            and fits(network, (self.free, self.nudged), constant[0])
         )
 
     def _nudged(

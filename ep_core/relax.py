@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Num
 from torch import Tensor
 
-from ep_core import kernel
+from ep_core.kernel import Phases, fits
 from ep_core.network import Network, State
 from ep_core.nudge import Force
 from ep_core.solvers import GaussSeidel, Phase, Solver
@@ -95,8 +95,8 @@ def settle(
     batch = len(constant[0])
     once, a_sweep = network.reads
     once = once * batch if start is None else 0
-    if force is None and not hold and kernel.fits(network, [solver], constant[0]):
-        run = kernel.Phases(network, constant, [solver], start=start)
+    if force is None and not hold and fits(network, [solver], constant[0]):
+        run = Phases(network, constant, [solver], start=start)
         return _compiled(network, constant, run, slice(None), solver, once)
     state = list(network.rest(batch) if start is None else start)
     state, residual, steps, sweeps = _sweeps(network, constant, solver, state, force, hold, generator)
@@ -115,7 +115,7 @@ def together(
     frozen: bool,
 ) -> tuple[Relaxation, Relaxation]:
     """The free phase from rest, and those pulled from its end by -beta (s - y), stacked: all compiled, in one call."""
-    run = kernel.Phases(network, constant, solvers, strengths=strengths, target=target, frozen=frozen)
+    run = Phases(network, constant, solvers, strengths=strengths, target=target, frozen=frozen)
     free, nudged = slice(0, run.batch), slice(run.batch, None)
     return (
         _compiled(network, constant, run, free, solvers[0], network.reads[0] * run.batch),
@@ -124,7 +124,7 @@ def together(
 
 
 def _compiled(
-    network: Network, constant: Sequence[Tensor], run: kernel.Phases, rows: slice, solver: Solver, once: int
+    network: Network, constant: Sequence[Tensor], run: Phases, rows: slice, solver: Solver, once: int
 ) -> Relaxation:
     state, count = (run.hidden[rows], run.output[rows]), run.count[rows].tolist()
     # Two reads of the one looped operator a sweep.
