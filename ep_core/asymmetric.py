@@ -35,7 +35,7 @@ class FieldContrast(Nudging):
         readout = tuple(
             f.real.unflatten(0, (-1, len(x))).sum(0) for f in self._readout(network, target, nudged, points)
         )
-        return Contrast(network=network, forces=(*forces, *readout), states=free, x=x, backward=True)
+        return Contrast.of(network, (*forces, *readout), free, x, backward=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,7 +62,7 @@ class CoupledLearning(Estimator):
         states = tuple(torch.cat(pair) for pair in zip(free.state, held.state, strict=True))
         scale = 1 / (self.eta * len(x))
         signs = scale * torch.cat([torch.ones(len(x)), -torch.ones(len(x))])[:, None].to(states[0])
-        contrast = Contrast(network=network, forces=tuple(signs * s for s in states), states=states, x=x)
+        contrast = Contrast.of(network, tuple(signs * s for s in states), states, x)
         return Estimate(free=free, nudged=held, contrast=contrast)
 
 

@@ -79,7 +79,6 @@ class DenseWeight(WeightOperator):
         outer = post.mT @ pre
         return {"weight": outer.fill_diagonal_(0) if self.hollow else outer}
 
-    @torch.no_grad()
     def learn_(
         self,
         post: Float[Tensor, "batch out"],
@@ -88,9 +87,10 @@ class DenseWeight(WeightOperator):
         generator: torch.Generator | None = None,
     ) -> Written:
         """W <- W - rate post' pre in one product, which is never kept; `pulses` counts every entry."""
-        self.weight.addmm_(post.mT, pre, alpha=-rate)
+        weight = self.weight.detach()
+        weight.addmm_(post.mT, pre, alpha=-rate)
         if self.hollow:
-            self.weight.fill_diagonal_(0)
+            weight.fill_diagonal_(0)
         return Written(pulses=self.weight.numel())
 
     def norm_grad(self) -> dict[str, Tensor]:
@@ -109,7 +109,6 @@ class DenseWeight(WeightOperator):
         self.weight += delta
         return Written(pulses=int(torch.count_nonzero(delta)))
 
-    @torch.no_grad()
     def matrix(self) -> Float[Tensor, "out in"]:
         """W itself."""
         return self._held().detach()

@@ -16,12 +16,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ep_core.contrast import Contrast
-from ep_core.kernel import fits
+from ep_core.kernel import Phases, fits
 from ep_core.ledger import Ledger
 from ep_core.loss import Loss, SquaredError
 from ep_core.network import Network, State
 from ep_core.nudge import Force, IdealNudge, Nudge, Pull
-from ep_core.relax import Relaxation, settle, together
+from ep_core.relax import Relaxation, both, settle
 from ep_core.solvers import GaussSeidel, Solver
 
 Points = Sequence[tuple[complex | float, complex | float]]
@@ -124,15 +124,35 @@ class Nudging(Estimator):
         constant = network.clamp(x, generator)
         strengths = [beta for beta, _ in points if beta != 0]
         if self._compiles(network, constant):
-            frozen, real = self.nudge.mode == "frozen", [beta.real for beta in strengths]
-            free, nudged = together(network, constant, (self.free, self.nudged), real, target, frozen=frozen)
+            free, nudged, contrast = self._compiled(network, x, constant, target, points)
         else:
             free = settle(network, constant, self.free, generator=generator)
             nudged = self._nudged(network, constant, target, free.state, strengths, generator)
+            contrast = self.contrast(network, x, target, free.state, nudged.state, points)
         count(ledger, free)
         count(ledger, nudged)
-        contrast = self.contrast(network, x, target, free.state, nudged.state, points)
         return Estimate(free=free, nudged=nudged, contrast=contrast)
+
+    def _compiled(
+        self, network: Network, x: Tensor, constant: State, target: Tensor, points: Points
+    ) -> tuple[Relaxation, Relaxation, Contrast]:
+        """All phases and the forces of their contrast in one call."""
+        free_share = sum((-c.real / len(x) for beta, c in points if beta == 0), 0.0)
+        pulls = [(beta.real, -c.real / len(x)) for beta, c in points if beta != 0]
+        solvers, strengths = (self.free, self.nudged), [beta for beta, _ in pulls]
+        run = Phases(
+            network,
+            constant,
+            solvers,
+            strengths=strengths,
+            target=target,
+            frozen=self.nudge.mode == "frozen",
+            shares=[free_share, *(share for _, share in pulls)],
+        )
+        free, nudged = both(network, constant, solvers, run)
+        if type(self).contrast is not Nudging.contrast:
+            return free, nudged, self.contrast(network, x, target, free.state, nudged.state, points)
+        return free, nudged, run.contrast(x, with_free=free_share != 0)
 
     def _compiles(self, network: Network, constant: State) -> bool:
         """Whether the compiled sweeps do all phases: the ideal nudge on the commonest network."""
@@ -182,7 +202,7 @@ class Nudging(Estimator):
         states, weights = self._stacked(free, nudged, points, len(x))
         forces = tuple(-weights * s for s in states)
         forces = (*forces, *self._readout(network, target, nudged, points))
-        return Contrast(network=network, forces=forces, states=states, x=x)
+        return Contrast.of(network, forces, states, x)
 
     def _stacked(self, free: State, nudged: State, points: Points, batch: int) -> tuple[State, Tensor]:
         """States of all phases, the free one first where it is a point, and c_i / batch of their rows."""

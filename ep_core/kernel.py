@@ -1,44 +1,69 @@
 """The sweeps of the commonest network, compiled: one hidden layer of hard sigmoids, up to 64 outputs, ideal nudge.
 
-Sixteen samples at a time, so that states and weights stay in the core's first caches; the free phase and the nudged
-ones that start from it are one call. The dynamics are those of `solvers.GaussSeidel`, which serves all other networks.
+Sample by sample, so that states and weights stay in the core's first caches; the free phase and the nudged ones that
+start from it are one call, which also makes what the gradient needs of their states. The dynamics are those of
+`solvers.GaussSeidel`, which serves all other networks.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from ep_core.activation import HardSigmoid
+from ep_core.activation import Activation, HardSigmoid
+from ep_core.contrast import Contrast, Product
 from ep_core.edge import Edge
-from ep_core.lanes import LANES, relax_all
+from ep_core.lanes import relax_all, room
 from ep_core.network import Network
 from ep_core.solvers import GaussSeidel, Solver
 
 WIDEST = 64  # outputs up to which the weights stay in the first caches; wider products are torch's
+NUMBERS = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
 EDGES = [Edge(pre=0, post=1), Edge(pre=1, post=2)]
 
 
 def fits(network: Network, solvers: Sequence[Solver], like: Tensor) -> bool:
     """Whether the compiled sweeps are those of this network and of these solvers, in the precision of `like`."""
-    return (
-        network.sizes[-1] <= WIDEST
-        and like.device.type == "cpu"
-        and not like.is_complex()
-        and all(type(solver) is GaussSeidel and solver.damping == solver.average == 1 for solver in solvers)
-        and network.readout is None
-        and network.edges == EDGES
-        and all(type(a) is HardSigmoid and a.bits is None and not a.noise for a in network.activations)
-        and network.operators[1].symmetric
-        and not network.operators[1].noisy
-    )
+    if not (like.is_cpu and like.dtype in NUMBERS and network.sizes[-1] <= WIDEST):
+        return False
+    if network.readout is not None or network.edges != EDGES:
+        return False
+    # Plain loops: every batch asks.
+    for solver in solvers:
+        if not (type(solver) is GaussSeidel and solver.damping == solver.average == 1):
+            return False
+    for neurons in network.activations:
+        if not (type(neurons) is HardSigmoid and neurons.bits is None and not neurons.noise):
+            return False
+    looped = network.operators[1]
+    return looped.symmetric and not looped.noisy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swept:
+    """What one kind of phase came to: states, residual, most sweeps of a sample and the sum over samples."""
+
+    state: tuple[Tensor, Tensor]
+    residual: Tensor
+    steps: int
+    sweeps: int
 
 
 class Phases:
     """A free phase, and phases from its end that are pulled by -beta (s - y), one a strength.
 
+    Args:
+        network, constant, solvers: that `fits`; the second solver is that of the pulled phases.
+        start: state to start from (default: all neurons at 0).
+        strengths, target, frozen: beta and y of the pulled phases; whether their pull stays that of the free state.
+        shares: f of the free and of each pulled phase, whose f s the forces are (default: none are made).
+
     Attributes:
-        hidden, output, residual, count: of the free phase, then of each pulled one; count is in sweeps.
+        free, pulled: what they came to.
+        finite: whether every residual is.
 
     """
 
@@ -52,32 +77,62 @@ class Phases:
         strengths: Sequence[float] = (),
         target: Tensor | None = None,
         frozen: bool = False,
+        shares: Sequence[float] = (),
     ) -> None:
         drive, bias = constant
-        (batch, hidden), outputs = drive.shape, bias.shape[1]
-        rows = batch * (1 + len(strengths))
-        self.batch, number = batch, drive.numpy().dtype.type
-        states = drive.new_empty(hidden, rows), drive.new_empty(outputs, rows)
+        (batch, width), outputs, number = drive.shape, bias.shape[1], NUMBERS[drive.dtype]
+        pulled, forced = batch * len(strengths), bool(shares)
+        made = [n * rows for n in (width, outputs, 1) for rows in (batch, pulled)]
+        if forced:
+            made += [batch * width, batch * outputs, pulled * outputs, width, outputs]
+        # torch's memory is aligned, as the vectors need it: what they work on comes first.
+        sizes = (room(width, outputs, number.itemsize), *made)
+        memory, counts = drive.new_empty(sum(sizes)), np.empty(5, np.int64)
+        _, *parts = memory.split_with_sizes(sizes)
+        free = parts[0].view(batch, width), parts[2].view(batch, outputs)
+        nudged = parts[1].view(pulled, width), parts[3].view(pulled, outputs)
         if start is not None:
-            for own, given in zip(states, start, strict=True):
-                own[:, :batch] = given.mT
-        self.hidden, self.output = (own.mT for own in states)
-        self.residual, self.count = drive.new_empty(rows), np.empty(rows, np.int64)
+            for own, given in zip(free, start, strict=True):
+                own.copy_(given)
         relax_all(
             network.operators[1].matrix().contiguous().numpy(),
             drive.contiguous().numpy(),
             bias.numpy(),
             (bias if target is None else target).numpy(),
-            np.array(strengths, dtype=number),
             frozen,
             start is None,
-            np.array([(a.low, a.high) for a in network.activations], dtype=number),
-            np.array([solver.steps for solver in solvers]),
-            np.array([solver.tolerance for solver in solvers], dtype=number),
-            states[0].numpy(),
-            states[1].numpy(),
-            self.residual.numpy(),
-            self.count,
-            # torch's memory is aligned, as the vectors need it.
-            drive.new_empty((2 * hidden + 3 * outputs + 3) * LANES).numpy(),
+            forced,
+            *_constants(number, network.activations, tuple(solvers), tuple(strengths), tuple(shares)),
+            memory.numpy(),
+            counts,
         )
+        steps, pulled_steps, sweeps, pulled_sweeps, finite = counts.tolist()
+        self.network, self.finite, self.parts = network, bool(finite), parts
+        self.free = Swept(state=free, residual=parts[4], steps=steps, sweeps=sweeps)
+        self.pulled = Swept(state=nudged, residual=parts[5], steps=pulled_steps, sweeps=pulled_sweeps)
+
+    def contrast(self, x: Tensor, *, with_free: bool) -> Contrast:
+        """Forces f s on the states of all phases, or of the pulled ones where the free one has no share."""
+        pushes, free, pulled, *sums = self.parts[6:]
+        pre, post = self.pulled.state[0], pulled.view(-1, self.network.sizes[-1])
+        if with_free:
+            pre, post = torch.cat([self.free.state[0], pre]), torch.cat([free.view(-1, post.shape[1]), post])
+        products = [Product(edge=0, post=pushes.view(len(x), -1), pre=x), Product(edge=1, post=post, pre=pre)]
+        return Contrast(network=self.network, products=products, biases=sums, finite=self.finite)
+
+
+@lru_cache(maxsize=64)
+def _constants(
+    number: np.dtype,
+    activations: tuple[Activation, ...],
+    solvers: tuple[Solver, ...],
+    strengths: tuple[float, ...],
+    shares: tuple[float, ...],
+) -> tuple[np.ndarray, np.ndarray]:
+    """What every batch has in common, as `relax_all` wants it."""
+    boxes = [end for a in activations for end in (a.low, a.high)]
+    tolerances = [solver.tolerance for solver in (solvers[0], solvers[-1])]
+    pulls = [
+        end for pair in zip((0.0, *strengths), shares or (0.0,) * (1 + len(strengths)), strict=True) for end in pair
+    ]
+    return np.array(boxes + tolerances + pulls, number), np.array([solver.steps for solver in solvers])

@@ -1,37 +1,37 @@
 # ruff: noqa: ANN001, ANN201, ANN202, ANN401, ARG001 (numba gives the types)
-"""The compiled sweeps of `kernel`: `LANES` samples at a time, a sample a lane of the processor's vectors.
+"""The compiled sweeps of `kernel`: sample by sample, neurons in the lanes of the processor's vectors.
 
-Arrays [j, s] hold neuron j of sample s. numba cannot be made to keep such vectors in registers, so the first part gives
-LLVM its vector operations itself, for any processor; the second part is plain numba. It is one file because numba's
-cache looks at the file of what it compiles, not at what that calls.
+numba cannot be made to keep such vectors in registers, so the first part gives LLVM its vector operations itself, for
+any processor; the second part is plain numba. It is one file because numba's cache looks at the file of what it
+compiles, not at what that calls.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ep_core.compiled import compiled
 
-LANES = 16
+BYTES = 64  # of a vector
+# Vectors of neurons that share what is read of outputs: half of what registers hold
+AHEAD = 16 if get_host_cpu_features().get("avx512f") else 4
 SUM = ("contract", "reassoc", "nsz")  # sums may be fused and reordered; NaN keeps its meaning
 
 
 class _Vectors:
-    """Vector operations on the arguments of an intrinsic, all arrays (rows, LANES) but the weights; on some lanes."""
+    """Vector operations on the arguments of an intrinsic."""
 
-    def __init__(
-        self, context: Any, builder: Any, kinds: Sequence[Any], values: Sequence[Any], lanes: int = LANES
-    ) -> None:
-        self.builder, self.lanes, number = builder, lanes, kinds[0].dtype
-        self.kind = ir.VectorType(context.get_value_type(number), lanes)
-        # As many rows share what is read of outputs as registers hold
-        self.rows = 256 // number.bitwidth
+    def __init__(self, context: Any, builder: Any, kinds: Sequence[Any], values: Sequence[Any]) -> None:
+        self.builder, number = builder, kinds[0].dtype
+        self.lanes = 8 * BYTES // number.bitwidth
+        self.kind = ir.VectorType(context.get_value_type(number), self.lanes)
         self.index = ir.IntType(64)
-        self.zero = ir.Constant(self.kind, [0.0] * lanes)
+        self.zero = ir.Constant(self.kind, [0.0] * self.lanes)
         self.args = [
             context.make_array(kind)(context, builder, value) if isinstance(kind, types.Array) else self.splat(value)
             for kind, value in zip(kinds, values, strict=True)
@@ -41,30 +41,29 @@ class _Vectors:
         return ir.Constant(self.index, value)
 
     def splat(self, value: Any) -> Any:
-        """Return the vector of one number."""
         nothing, first = ir.Constant(self.kind, ir.Undefined), ir.Constant(ir.IntType(32), 0)
         lanes = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(self.builder.insert_element(nothing, value, first), nothing, lanes)
 
-    def _at(self, array: Any, row: Any) -> Any:
-        place = self.builder.gep(array.data, [self.builder.mul(row, self.number(LANES))])
-        return self.builder.bitcast(place, self.kind.as_pointer())
+    def _at(self, array: Any, place: Any) -> Any:
+        return self.builder.bitcast(self.builder.gep(array.data, [place]), self.kind.as_pointer())
 
-    def load(self, array: Any, row: Any) -> Any:
-        return self.builder.load(self._at(array, row), align=64)
+    def load(self, array: Any, place: Any) -> Any:
+        return self.builder.load(self._at(array, place), align=BYTES)
 
-    def store(self, value: Any, array: Any, row: Any) -> None:
-        self.builder.store(value, self._at(array, row), align=64)
+    def store(self, value: Any, array: Any, place: Any) -> None:
+        self.builder.store(value, self._at(array, place), align=BYTES)
+
+    def each(self, array: Any, place: Any) -> Any:
+        return self.splat(self.builder.load(self.builder.gep(array.data, [place])))
 
     def add(self, a: Any, b: Any) -> Any:
         return self.builder.fadd(a, b, flags=SUM)
 
     def more(self, a: Any, b: Any, c: Any) -> Any:
-        """a + b c."""
         return self.add(a, self.builder.fmul(b, c, flags=SUM))
 
     def where(self, sign: str, a: Any, b: Any, yes: Any, no: Any) -> Any:
-        """`yes` in the lanes where the comparison holds, which it does not with NaN."""
         return self.builder.select(self.builder.fcmp_ordered(sign, a, b), yes, no)
 
     def clip(self, value: Any, low: Any, high: Any) -> Any:
@@ -72,256 +71,252 @@ class _Vectors:
         return self.where(">", value, high, high, value)
 
     def away(self, a: Any, b: Any) -> Any:
-        """|a - b|."""
         gap = self.builder.fsub(a, b)
         return self.where("<", gap, self.zero, self.builder.fsub(self.zero, gap), gap)
 
 
-def _drives(
-    v: _Vectors, w: Any, c: Any, o: Any, body: Callable[[list[Any], list[Any], Callable[..., Any]], None]
-) -> None:
-    """Loop over the hidden neurons, some at a time: u_j = c_j + sum_k W_kj o_k; `body` gets their rows and u."""
-    builder, outputs, hidden = v.builder, v.builder.extract_value(w.shape, 0), v.builder.extract_value(w.shape, 1)
-
-    def weight(k: Any, j: Any) -> Any:
-        return v.splat(builder.load(builder.gep(w.data, [builder.add(builder.mul(k, hidden), j)])))
+def _drives(v: _Vectors, w: Any, c: Any, o: Any, body: Callable[[list[Any], list[Any]], None]) -> None:
+    builder, outputs, width = v.builder, v.builder.extract_value(w.shape, 0), v.builder.extract_value(w.shape, 1)
 
     def some(first: Any, count: int) -> None:
-        rows = [builder.add(first, v.number(i)) for i in range(count)]
-        drives = [cgutils.alloca_once(builder, v.kind) for _ in rows]
-        for row, drive in zip(rows, drives, strict=True):
-            builder.store(v.load(c, row), drive)
+        places = [builder.add(first, v.number(i * v.lanes)) for i in range(count)]
+        drives = [cgutils.alloca_once(builder, v.kind) for _ in places]
+        for place, drive in zip(places, drives, strict=True):
+            builder.store(v.load(c, place), drive)
         with cgutils.for_range(builder, outputs) as loop:
-            output = v.load(o, loop.index)
-            for row, drive in zip(rows, drives, strict=True):
-                builder.store(v.more(builder.load(drive), weight(loop.index, row), output), drive)
-        body(rows, [builder.load(drive) for drive in drives], weight)
+            output, row = v.each(o, loop.index), builder.mul(loop.index, width)
+            for place, drive in zip(places, drives, strict=True):
+                weight = v.load(w, builder.add(row, place))
+                builder.store(v.more(builder.load(drive), weight, output), drive)
+        body(places, [builder.load(drive) for drive in drives])
 
-    groups = builder.sdiv(hidden, v.number(v.rows))
+    block = AHEAD * v.lanes
+    groups = builder.sdiv(width, v.number(block))
     with cgutils.for_range(builder, groups) as loop:
-        some(builder.mul(loop.index, v.number(v.rows)), v.rows)
-    done = builder.mul(groups, v.number(v.rows))
-    with cgutils.for_range(builder, builder.sub(hidden, done)) as loop:
-        some(builder.add(done, loop.index), 1)
+        some(builder.mul(loop.index, v.number(block)), AHEAD)
+    done = builder.mul(groups, v.number(block))
+    rest = builder.sdiv(builder.sub(width, done), v.number(v.lanes))
+    with cgutils.for_range(builder, rest) as loop:
+        some(builder.add(done, builder.mul(loop.index, v.number(v.lanes))), 1)
 
 
-def _sweeps(lanes: int) -> Callable[..., Any]:
-    def typed(typing, w, c, o, h, v, low, high, tolerance, live, beyond):
+def _sweeps(watched: bool) -> Callable[..., Any]:
+    def typed(typing, w, c, o, h, sums, low, high, most):
         def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            ops = _Vectors(context, builder, signature.args, values, lanes)
-            w, c, o, h, v, low, high, tolerance, live, beyond = ops.args
-            moves = builder.fcmp_ordered("!=", ops.load(live, ops.number(0)), ops.zero)
-            over = cgutils.alloca_once_value(builder, ops.zero)
+            v = _Vectors(context, builder, signature.args, values)
+            w, c, o, h, sums, low, high, most = v.args
+            width, moved = builder.extract_value(w.shape, 1), cgutils.alloca_once_value(builder, v.zero)
 
-            def body(rows: list[Any], drives: list[Any], weight: Callable[..., Any]) -> None:
-                states = []
-                for row, drive in zip(rows, drives, strict=True):
-                    old, new = ops.load(h, row), ops.clip(drive, low, high)
-                    move = builder.fsub(ops.away(new, old), tolerance)
-                    builder.store(ops.add(builder.load(over), ops.where(">", move, ops.zero, move, ops.zero)), over)
-                    states.append(builder.select(moves, new, old))
-                    ops.store(states[-1], h, row)
+            def body(places: list[Any], drives: list[Any]) -> None:
+                states = [v.clip(drive, low, high) for drive in drives]
+                for place, state in zip(places, states, strict=True):
+                    if watched:
+                        away, seen = v.away(state, v.load(h, place)), builder.load(moved)
+                        builder.store(v.where(">", away, seen, away, seen), moved)
+                    v.store(state, h, place)
                 with cgutils.for_range(builder, builder.extract_value(w.shape, 0)) as loop:
-                    total = ops.load(v, loop.index)
-                    for row, state in zip(rows, states, strict=True):
-                        total = ops.more(total, weight(loop.index, row), state)
-                    ops.store(total, v, loop.index)
+                    row, own = builder.mul(loop.index, width), builder.mul(loop.index, v.number(v.lanes))
+                    total = v.load(sums, own)
+                    for place, state in zip(places, states, strict=True):
+                        total = v.more(total, v.load(w, builder.add(row, place)), state)
+                    v.store(total, sums, own)
 
-            _drives(ops, w, c, o, body)
-            ops.store(builder.load(over), beyond, ops.number(0))
+            _drives(v, w, c, o, body)
+            v.store(builder.load(moved), most, v.number(0))
             return context.get_dummy_value()
 
-        return types.void(w, c, o, h, v, low, high, tolerance, live, beyond), code
+        return types.void(w, c, o, h, sums, low, high, most), code
 
     return typed
 
 
-# h <- clip(c + W' o, low, high) in the lanes where `live` is not 0; then v += W h. `beyond` becomes by how much the
-# moves of h exceed the tolerance, summed up. Arrays are aligned to 64 bytes.
-_sweep, _half_sweep = intrinsic(_sweeps(LANES)), intrinsic(_sweeps(LANES // 2))
+# h <- clip(c + W' o, low, high), then sums += W h, lane by lane. `most` becomes how far neurons moved, if watched: the
+# largest of each lane. What vectors are read from is aligned to them.
+_watched_sweep, _sweep = intrinsic(_sweeps(watched=True)), intrinsic(_sweeps(watched=False))
 
 
 @intrinsic
-def _gap(typing, w, c, o, h, low, high, out):
-    """`out` becomes max_j |clip(c + W' o, low, high) - h|; NaN if a drive is not finite."""
-    signature = types.void(w, c, o, h, low, high, out)
+def _gap(typing, w, c, o, h, low, high, most):
+    """`most` becomes the largest |clip(c + W' o, low, high) - h| of each lane; NaN if a drive is not finite."""
+    signature = types.void(w, c, o, h, low, high, most)
 
     def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        ops = _Vectors(context, builder, signature.args, values)
-        w, c, o, h, low, high, out = ops.args
-        worst, total = (cgutils.alloca_once_value(builder, ops.zero) for _ in range(2))
+        v = _Vectors(context, builder, signature.args, values)
+        w, c, o, h, low, high, most = v.args
+        worst, total = (cgutils.alloca_once_value(builder, v.zero) for _ in range(2))
 
-        def body(rows: list[Any], drives: list[Any], weight: Callable[..., Any]) -> None:
-            for row, drive in zip(rows, drives, strict=True):
-                away, most = ops.away(ops.clip(drive, low, high), ops.load(h, row)), builder.load(worst)
-                builder.store(ops.where(">", away, most, away, most), worst)
-                builder.store(ops.add(builder.load(total), drive), total)
+        def body(places: list[Any], drives: list[Any]) -> None:
+            for place, drive in zip(places, drives, strict=True):
+                away, seen = v.away(v.clip(drive, low, high), v.load(h, place)), builder.load(worst)
+                builder.store(v.where(">", away, seen, away, seen), worst)
+                builder.store(v.add(builder.load(total), drive), total)
 
-        _drives(ops, w, c, o, body)
+        _drives(v, w, c, o, body)
         # A comparison passes NaN over; a sum keeps it.
-        ops.store(ops.more(builder.load(worst), builder.load(total), ops.zero), out, ops.number(0))
+        v.store(v.more(builder.load(worst), builder.load(total), v.zero), most, v.number(0))
         return context.get_dummy_value()
 
     return signature, code
 
 
-def _copies(inward: bool) -> Callable[..., Any]:
-    def typed(typing: Any, wide: Any, first: Any, lanes: Any) -> Any:
-        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            ops = _Vectors(context, builder, (wide, lanes), (values[0], values[2]))
-            wide_, lanes_ = ops.args
-            rows, stride = (builder.extract_value(array, i) for array, i in ((wide_.shape, 0), (wide_.shape, 1)))
-            with cgutils.for_range(builder, rows) as loop:
-                place = builder.gep(wide_.data, [builder.add(builder.mul(loop.index, stride), values[1])])
-                place = builder.bitcast(place, ops.kind.as_pointer())
-                if inward:
-                    ops.store(builder.load(place, align=wide.dtype.bitwidth // 8), lanes_, loop.index)
-                else:
-                    builder.store(ops.load(lanes_, loop.index), place, align=wide.dtype.bitwidth // 8)
-            return context.get_dummy_value()
+@intrinsic
+def _total(typing, lanes, row):
+    """The sum over a row of lanes, half by half."""
+    signature = lanes.dtype(lanes, row)
 
-        return types.void(wide, first, lanes), code
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        v = _Vectors(context, builder, signature.args[:1], values[:1])
+        vector, nothing = v.load(v.args[0], builder.mul(values[1], v.number(v.lanes))), v.zero
+        half = v.lanes // 2
+        while half:
+            other = [half + lane for lane in range(half)] + list(range(half, v.lanes))
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), v.lanes), other)
+            vector, half = v.add(vector, builder.shuffle_vector(vector, nothing, mask)), half // 2
+        return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
 
-    return typed
-
-
-# (wide, first, lanes): `LANES` columns of `wide` from `first` on into the lanes, or back
-_load = intrinsic(_copies(inward=True))
-_save = intrinsic(_copies(inward=False))
+    return signature, code
 
 
 @compiled
-def _turn(source, first, count, into):
-    """`count` rows of `source` from `first` on, each into a lane; 0 in those without a sample."""
-    for s in range(count):
-        for j in range(len(into)):
-            into[j, s] = source[first + s, j]
-    for s in range(count, LANES):
-        for j in range(len(into)):
-            into[j, s] = 0
+def _largest(lanes):
+    """The largest of a row of lanes; NaN if one is."""
+    most, total = lanes[0], lanes[0]
+    for lane in lanes[1:]:
+        most = lane if lane > most else most
+        total += lane
+    return most + total * lanes.dtype.type(0)
 
 
 @compiled
-def _take(source, first, count, into):
-    """`count` columns of `source` from `first` on, into the lanes; 0 in those without a sample."""
-    if count == LANES:
-        _load(source, first, into)
-        return
-    for j in range(len(into)):
-        for s in range(count):
-            into[j, s] = source[j, first + s]
-        for s in range(count, LANES):
-            into[j, s] = 0
+def _relax(w, c, pull, stiffness, o, h, v, sums, most, boxes, steps, tolerance):
+    """Sweep until no neuron moves by more than the tolerance, or to the end where it is 0; return how many it took.
 
-
-@compiled
-def _give(lanes, count, into, first):
-    if count == LANES:
-        _save(into, first, lanes)
-        return
-    for j in range(len(lanes)):
-        for s in range(count):
-            into[j, first + s] = lanes[j, s]
-
-
-@compiled
-def _answer(v, stiffness, low, high, tolerance, live, o, beyond):
-    """o <- clip(v, low, high) where live, moves as in `sweep`; v becomes the drive at the new output, which a nudge
-    that follows depends on.
+    v becomes the drives of the outputs, of which a nudge that follows them is a part.
     """
-    none = o.dtype.type(0)
-    for k in range(len(o)):
-        for s in range(LANES):
-            old = o[k, s]
-            new = low if v[k, s] < low else v[k, s]
-            new = high if new > high else new
-            new = old if live[0, s] == none else new
-            over = abs(new - old) - tolerance
-            beyond[0, s] += over if over > none else none
-            v[k, s] += stiffness * (old - new)
-            o[k, s] = new
-
-
-@compiled
-def _relax(w, c, pull, stiffness, o, h, v, live, beyond, boxes, steps, tolerance, count):
-    """Sweep until no live sample moves by more than the tolerance; a sample that has arrived is left alone."""
-    none, one = o.dtype.type(0), o.dtype.type(1)
-    for s in range(LANES):
-        live[0, s] = one if s < len(count) else none
-        beyond[0, s] = none
+    none, low, high = o.dtype.type(0), boxes[1, 0], boxes[1, 1]
     for step in range(steps):
-        for k in range(len(o)):
-            for s in range(LANES):
-                v[k, s] = pull[k, s] - stiffness * o[k, s]
-        if len(count) > LANES // 2:
-            _sweep(w, c, o, h, v, boxes[0, 0], boxes[0, 1], tolerance, live, beyond)
+        sums[:] = none
+        moved = none
+        if tolerance > none:
+            _watched_sweep(w, c, o, h, sums, boxes[0, 0], boxes[0, 1], most)
+            moved = _largest(most)
         else:
-            _half_sweep(w, c, o, h, v, boxes[0, 0], boxes[0, 1], tolerance, live, beyond)
-        _answer(v, stiffness, boxes[1, 0], boxes[1, 1], tolerance, live, o, beyond)
-        going = False
-        for s in range(len(count)):
-            if live[0, s] != none:
-                count[s] = step + 1
-                # A tolerance of 0 asks for all sweeps.
-                if beyond[0, s] <= none and tolerance > none:
-                    live[0, s] = none
-                else:
-                    going = True
-        if not going:
-            break
-
-
-@compiled
-def _residual(w, c, o, h, v, boxes, worst, residual):
-    """Largest |rho(u) - s| of each sample at the end, v being the drives of the outputs; NaN if a drive is."""
-    _gap(w, c, o, h, boxes[0, 0], boxes[0, 1], worst)  # pyright: ignore[reportCallIssue]
-    for s in range(len(residual)):
-        most, total = worst[0, s], o.dtype.type(0)
+            _sweep(w, c, o, h, sums, boxes[0, 0], boxes[0, 1], most)
         for k in range(len(o)):
-            away = abs(min(max(v[k, s], boxes[1, 0]), boxes[1, 1]) - o[k, s])
-            most = away if away > most else most
-            total += v[k, s]
-        residual[s] = most + total * o.dtype.type(0)
+            old, v[k] = o[k], pull[k] + _total(sums, k)
+            new = v[k] - stiffness * old
+            new = low if new < low else new
+            new = high if new > high else new
+            moved = max(moved, abs(new - old))
+            v[k] -= stiffness * new
+            o[k] = new
+        if tolerance > none and not moved > tolerance:
+            return step + 1
+    return steps
 
 
 @compiled
-def relax_all(
-    w, drive, bias, target, strengths, frozen, rest, boxes, steps, tolerances, hidden, output, residual, count, room
-):
-    """Run the free phase, then the pulled ones from its end, some samples at a time: one a column of the arrays."""
-    outputs, width, batch = len(output), len(hidden), len(drive)
-    c, room = room[: width * LANES].reshape(width, LANES), room[width * LANES :]
-    h, room = room[: width * LANES].reshape(width, LANES), room[width * LANES :]
-    o, room = room[: outputs * LANES].reshape(outputs, LANES), room[outputs * LANES :]
-    v, room = room[: outputs * LANES].reshape(outputs, LANES), room[outputs * LANES :]
-    pull, room = room[: outputs * LANES].reshape(outputs, LANES), room[outputs * LANES :]
-    live, beyond, worst = (
-        room[:LANES].reshape(1, LANES),
-        room[LANES : 2 * LANES].reshape(1, LANES),
-        room[2 * LANES :].reshape(1, LANES),
-    )
-    none = output.dtype.type(0)
-    for first in range(0, batch, LANES):
-        some = min(LANES, batch - first)
-        _turn(drive, first, some, c)
-        for phase in range(1 + len(strengths)):
-            beta = none if phase == 0 else strengths[phase - 1]
-            if rest and phase == 0:
-                h[:], o[:] = none, none
-            else:
-                _take(hidden, first, some, h)
-                _take(output, first, some, o)
-            _turn(bias, first, some, pull)
-            if phase > 0:
+def _residual(w, c, o, h, v, boxes, most):
+    """Largest |rho(u) - s| at the end, v being the drives of the outputs; NaN if a drive is."""
+    _gap(w, c, o, h, boxes[0, 0], boxes[0, 1], most)  # pyright: ignore[reportCallIssue]
+    worst, total = _largest(most), o.dtype.type(0)
+    for k in range(len(o)):
+        away = abs(min(max(v[k], boxes[1, 0]), boxes[1, 1]) - o[k])
+        worst = away if away > worst else worst
+        total += v[k]
+    return worst + total * o.dtype.type(0)
+
+
+@compiled
+def _whole(count, lanes):
+    """The next multiple of `lanes`."""
+    return (count + lanes - 1) // lanes * lanes
+
+
+@compiled
+def _cut(memory, count):
+    return memory[:count], memory[count:]
+
+
+@compiled
+def _rows(memory, rows, width):
+    return memory[: rows * width].reshape(rows, width), memory[rows * width :]
+
+
+def room(width: int, outputs: int, itemsize: int) -> int:
+    """Numbers of working memory that `relax_all` needs, a multiple of the vectors' lanes."""
+    lanes = BYTES // itemsize
+    wide, several = -(-width // lanes) * lanes, -(-3 * outputs // lanes) * lanes
+    return (outputs + 2) * wide + (outputs + 1) * lanes + several
+
+
+@compiled
+def relax_all(w, drive, bias, target, frozen, rest, forced, numbers, steps, memory, counts):
+    """Run each sample's free phase, then its pulled ones from there; see `kernel.Phases`.
+
+    `numbers` holds the boxes and the tolerances of both layers, then beta and f of each phase. `memory` holds working
+    memory, then states of hidden neurons, of outputs, residuals, and if `forced` the forces on hidden neurons, summed
+    over phases, those on outputs, and both summed over all. `counts` becomes the most sweeps that a free and a pulled
+    phase took, how many they took together, and whether all residuals are finite.
+    """
+    (batch, width), outputs, phases = drive.shape, len(w), (len(numbers) - 6) // 2
+    boxes, tolerances, pulls = numbers[:4].reshape(2, 2), numbers[4:6], numbers[6:].reshape(phases, 2)
+    lanes, none = BYTES // memory.itemsize, memory.dtype.type(0)
+    wide, several, rows = _whole(width, lanes), _whole(3 * outputs, lanes), phases * batch
+
+    work, memory = _cut(memory, (outputs + 2) * wide + (outputs + 1) * lanes + several)
+    hidden, memory = _rows(memory, rows, width)
+    output, memory = _rows(memory, rows, outputs)
+    residual, memory = _cut(memory, rows)
+    # Without forces there is nothing behind the residuals: views of nothing
+    pushes, memory = _rows(memory, batch if forced else 0, width)
+    forces, memory = _rows(memory, rows if forced else 0, outputs)
+    total_push, total_force = _cut(memory, width if forced else 0)
+
+    padded, work = _rows(work, outputs, wide)
+    sums, work = _rows(work, outputs, lanes)
+    c, work = _cut(work, wide)
+    h, work = _cut(work, wide)
+    most, work = _cut(work, lanes)
+    o, v, pull = work[:outputs], work[outputs : 2 * outputs], work[2 * outputs : 3 * outputs]
+
+    padded[:, :width], padded[:, width:] = w, none
+    # What fills up the last vector stays where it is
+    c[width:] = none
+    h[width:] = min(max(boxes[0, 0], none), boxes[0, 1])
+    counts[:], total_push[:], total_force[:], finite = 0, none, none, none
+    # Loops, because numba's copies of slices are slow
+    for b in range(batch):
+        for j in range(width):
+            c[j] = drive[b, j]
+        for phase in range(phases):
+            row, kind, fresh = phase * batch + b, min(phase, 1), rest and phase == 0
+            beta, share = pulls[phase, 0], pulls[phase, 1]
+            for j in range(width):
+                h[j] = none if fresh else hidden[b, j]
+            for k in range(outputs):
+                o[k] = none if fresh else output[b, k]
                 # force = -beta (s - y), of the free state where it is frozen
-                for k in range(outputs):
-                    for s in range(some):
-                        held = o[k, s] if frozen else none
-                        pull[k, s] += beta * (target[first + s, k] - held)
-            begin, kind = phase * batch + first, min(phase, 1)
+                pull[k] = bias[b, k]
+                if phase > 0:
+                    pull[k] += beta * (target[b, k] - (o[k] if frozen else none))
             stiffness = none if frozen else beta
-            mine = slice(begin, begin + some)
-            _relax(w, c, pull, stiffness, o, h, v, live, beyond, boxes, steps[kind], tolerances[kind], count[mine])
-            _residual(w, c, o, h, v, boxes, worst, residual[mine])
-            _give(h, some, hidden, begin)
-            _give(o, some, output, begin)
+            took = _relax(padded, c, pull, stiffness, o, h, v, sums, most, boxes, steps[kind], tolerances[kind])
+            residual[row] = _residual(padded, c, o, h, v, boxes, most)
+            finite += residual[row] * none
+            counts[kind] = max(counts[kind], took)
+            counts[2 + kind] += took
+            for j in range(width):
+                hidden[row, j] = h[j]
+            for k in range(outputs):
+                output[row, k] = o[k]
+            if forced:
+                for k in range(outputs):
+                    forces[row, k] = share * o[k]
+                    total_force[k] += share * o[k]
+                for j in range(width):
+                    pushes[b, j] = share * h[j] + (none if phase == 0 else pushes[b, j])
+        if forced:
+            for j in range(width):
+                total_push[j] += pushes[b, j]
+    counts[4] = finite == none

@@ -36,6 +36,7 @@ class Network(nn.Module):
     Attributes:
         operators: the weight operators, in the order of the edges.
         links: the edges of the energy with their operators: all but the read-out.
+        shifts: the biases, in the order of the layers.
 
     """
 
@@ -71,7 +72,8 @@ class Network(nn.Module):
         self.links = [pair for index, pair in enumerate(pairs) if index != self.readout]
         shared = {edge.post: edge.channels for edge in self.edges if edge.channels is not None}
         widths = [shared.get(layer, n) for layer, n in enumerate(sizes)][1:]
-        self.biases = nn.ParameterList(torch.zeros(n, **self.like()) for n in widths)
+        self.shifts = [nn.Parameter(torch.zeros(n, **self.like())) for n in widths]
+        self.biases = nn.ParameterList(self.shifts)
 
     def _readout(self) -> int:
         """Index of the edge that is the read-out."""
@@ -88,7 +90,7 @@ class Network(nn.Module):
 
     def bias(self, layer: int) -> Float[Tensor, " n"]:
         """b of every neuron of `layer` (0 = first hidden layer)."""
-        own = self.biases[layer]
+        own = self.shifts[layer]
         return own.repeat(self.sizes[layer + 1] // len(own)) if len(own) < self.sizes[layer + 1] else own
 
     def rest(self, batch: int) -> State:
@@ -97,11 +99,13 @@ class Network(nn.Module):
 
     def clamp(self, x: Float[Tensor, "batch n"], generator: torch.Generator | None = None) -> State:
         """What is constant in a phase, so that it is read once: b_l, and W x of the edges that start at the input."""
-        constant = [self.bias(layer).expand(len(x), -1) for layer in range(self.layers)]
+        constant = [self.bias(layer) for layer in range(self.layers)]
         for edge, operator in self.links:
-            if edge.pre == 0:
+            if edge.pre == 0 and _is_matrix(edge, operator, generator) and not torch.is_grad_enabled():
+                constant[edge.post - 1] = torch.addmm(constant[edge.post - 1], x, operator.matrix().mT)
+            elif edge.pre == 0:
                 constant[edge.post - 1] = constant[edge.post - 1] + edge.up(operator, x, generator)
-        return tuple(constant)
+        return tuple([c.expand(len(x), -1) if c.dim() == 1 else c for c in constant])
 
     def drive(
         self, layer: int, state: Sequence[Tensor], constant: Sequence[Tensor], generator: torch.Generator | None = None
@@ -121,7 +125,7 @@ class Network(nn.Module):
         A layer with many neighbours sees them as one. None where an edge is no plain matrix or reads draw noise.
         """
         links = [(edge, operator) for edge, operator in self.links if edge.pre > 0]
-        if not all(type(edge) is Edge and (generator is None or not operator.noisy) for edge, operator in links):
+        if not all(_is_matrix(edge, operator, generator) for edge, operator in links):
             return None
         result: Terms = []
         for layer in range(1, self.layers + 1):
@@ -177,86 +181,9 @@ class Network(nn.Module):
             total = total - (full[edge.post] * edge.up(operator, full[edge.pre])).sum(1)
         return total
 
-    def gradient(self, forces: State, state: State, x: Float[Tensor, "samples n"]) -> dict[str, Tensor]:
-        """Re sum_batch d<f_l' u_l(s)>/dtheta over what edges send upwards, and over biases.
-
-        Args:
-            forces: f, one tensor a layer, and one more for the read-out if there is one; several phases of the same
-                samples may be stacked.
-            state: s, stacked alike.
-            x: the samples' input, not stacked.
-
-        Keyed like `named_parameters()`; parameters that do not require a gradient are left out.
-
-        """
-        result: dict[str, Tensor] = {}
-        for index, edge, operator, post, pre in self._products(forces, state, x):
-            result |= _keyed(index, edge.gradient(operator, post, pre))
-        return result | self._bias_gradients(_sums(forces))
-
-    def _products(
-        self, forces: State, state: State, x: Tensor
-    ) -> Iterator[tuple[int, Edge, WeightOperator, Tensor, Tensor]]:
-        """Whose sums over rows, post pre', are the gradients of the edges that learn: real, however many phases."""
-        # Re(f s') = Re f Re s' - Im f Im s': two real products, one under the other
-        real = [f.real if f.is_complex() else f for f in forces]
-        both = [torch.cat([f.real, -f.imag]) if f.is_complex() else f for f in forces]
-        states = [torch.cat([s.real, s.imag]) if s.is_complex() else s for s in state]
-        for index, (edge, operator) in enumerate(zip(self.edges, self.operators, strict=True)):
-            if trainable(operator):
-                if edge.pre == 0:
-                    # The input is the same in all phases. Torch is slow at summing a few slices at once.
-                    first, *others = real[edge.post - 1].split(len(x))
-                    yield index, edge, operator, sum(others, first), x
-                else:
-                    yield index, edge, operator, both[edge.post - 1], states[edge.pre - 1]
-
-    def _bias_gradients(self, sums: Sequence[Tensor]) -> dict[str, Tensor]:
-        result = {}
-        for layer, (total, bias) in enumerate(zip(sums, self.biases, strict=True)):
-            if bias.requires_grad:
-                # Features that share a bias add up.
-                shared = len(total) > len(bias)
-                result[f"biases.{layer}"] = total.unflatten(0, (-1, len(bias))).sum(0) if shared else total
-        return result
-
-    @torch.no_grad()
-    def learn_(
-        self,
-        forces: State,
-        state: State,
-        x: Float[Tensor, "samples n"],
-        rates: Sequence[float],
-        bias_rate: float,
-        generator: torch.Generator | None = None,
-    ) -> Written:
-        """One plain step down `gradient`, a rate an operator, that each operator makes by itself: no gradient is kept.
-
-        Raises ValueError, before anything is written, where a force or the input is not finite; relaxations see to it
-        that states are.
-        """
-        sums = _sums(forces)
-        require_finite({f"force on layer {layer + 1}": f for layer, f in enumerate(sums)} | {"input": x})
-        biases = self._bias_gradients(sums)
-        total = Written()
-        for index, edge, operator, post, pre in self._products(forces, state, x):
-            total += edge.learn_(operator, post, pre, rates[index], generator)
-        for name, gradient in biases.items():
-            self.biases[int(name.removeprefix("biases."))].sub_(gradient, alpha=bias_rate)
-        return total
-
-    def backward_gradient(self, forces: State, state: State) -> dict[str, Tensor]:
-        """Sum_batch d<f_l' u_l(s)>/dtheta over what edges send backwards: with `gradient` all of d<f' u(s)>/dtheta."""
-        result = {}
-        for index, (edge, operator) in enumerate(zip(self.edges, self.operators, strict=True)):
-            if trainable(operator) and edge.pre > 0 and index != self.readout:
-                post, pre, at = state[edge.post - 1], forces[edge.pre - 1], state[edge.pre - 1]
-                result |= _keyed(index, edge.gradient(operator, post, pre, at=at, backward=True))
-        return result
-
     @torch.no_grad()
     def program_(self, deltas: dict[str, Tensor], generator: torch.Generator | None = None) -> Written:
-        """Write the changes, keyed like `gradient`; biases are held digitally, exactly."""
+        """Write the changes, keyed like `named_parameters()`; biases are held digitally, exactly."""
         biases = {name: delta for name, delta in deltas.items() if name.startswith("biases.")}
         require_finite(deltas)
         total = Written()
@@ -266,21 +193,22 @@ class Network(nn.Module):
             if own:
                 total += operator.program_(own, generator)
         for name, delta in biases.items():
-            self.biases[int(name.removeprefix("biases."))] += delta
+            self.shifts[int(name.removeprefix("biases."))].add_(delta)
         return total
 
     def trainables(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Names and parameters that `gradient` returns."""
+        """Names and parameters that learn."""
         return ((name, p) for name, p in self.named_parameters() if p.requires_grad)
 
 
-def _sums(forces: State) -> list[Tensor]:
-    """Real part of each force, summed over the samples."""
-    return [(force.real if force.is_complex() else force).sum(0) for force in forces]
+def _is_matrix(edge: Edge, operator: WeightOperator, generator: torch.Generator | None) -> bool:
+    """Whether what the edge sends is a product with the operator's matrix, the same in every read."""
+    return type(edge) is Edge and (generator is None or not operator.noisy)
 
 
-def _keyed(index: int, parts: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {f"weights.{index}.{name}": part for name, part in parts.items()}
+def shared(each: Float[Tensor, " n"], bias: Float[Tensor, " m"]) -> Float[Tensor, " m"]:
+    """Sum what every neuron asks of its bias over the neurons that share it."""
+    return each if len(each) == len(bias) else each.unflatten(0, (-1, len(bias))).sum(0)
 
 
 def trainable(operator: WeightOperator) -> bool:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Num
 from torch import Tensor
 
-from ep_core.kernel import Phases, fits
+from ep_core.kernel import Phases, Swept, fits
 from ep_core.network import Network, State
 from ep_core.nudge import Force
 from ep_core.solvers import GaussSeidel, Phase, Solver
@@ -97,7 +97,7 @@ def settle(
     once = once * batch if start is None else 0
     if force is None and not hold and fits(network, [solver], constant[0]):
         run = Phases(network, constant, [solver], start=start)
-        return _compiled(network, constant, run, slice(None), solver, once)
+        return _compiled(network, constant, solver, run.free, run.finite, once)
     state = list(network.rest(batch) if start is None else start)
     state, residual, steps, sweeps = _sweeps(network, constant, solver, state, force, hold, generator)
     # A complex state takes two reads: one of its real, one of its imaginary part.
@@ -105,30 +105,31 @@ def settle(
     return _report(network, constant, tuple(state), residual, solver, steps, cost * sweeps + once)
 
 
-def together(
-    network: Network,
-    constant: Sequence[Tensor],
-    solvers: tuple[Solver, Solver],
-    strengths: Sequence[float],
-    target: Tensor,
-    *,
-    frozen: bool,
-) -> tuple[Relaxation, Relaxation]:
-    """The free phase from rest, and those pulled from its end by -beta (s - y), stacked: all compiled, in one call."""
-    run = Phases(network, constant, solvers, strengths=strengths, target=target, frozen=frozen)
-    free, nudged = slice(0, run.batch), slice(run.batch, None)
-    return (
-        _compiled(network, constant, run, free, solvers[0], network.reads[0] * run.batch),
-        _compiled(network, constant, run, nudged, solvers[1], 0),
+def _compiled(
+    network: Network, constant: Sequence[Tensor], solver: Solver, found: Swept, finite: bool, once: int
+) -> Relaxation:
+    if not finite:
+        raise _not_finite(network, constant, found.state, found.steps)
+    return Relaxation(
+        state=found.state,
+        output=found.state[-1],
+        residual=found.residual,
+        steps=found.steps,
+        # Two reads of the one looped operator a sweep.
+        reads=2 * found.sweeps + once,
+        converged=found.residual <= solver.tolerance,
     )
 
 
-def _compiled(
-    network: Network, constant: Sequence[Tensor], run: Phases, rows: slice, solver: Solver, once: int
-) -> Relaxation:
-    state, count = (run.hidden[rows], run.output[rows]), run.count[rows].tolist()
-    # Two reads of the one looped operator a sweep.
-    return _report(network, constant, state, run.residual[rows], solver, max(count), 2 * sum(count) + once)
+def both(
+    network: Network, constant: Sequence[Tensor], solvers: Sequence[Solver], run: Phases
+) -> tuple[Relaxation, Relaxation]:
+    """Report the free and the pulled phases of compiled sweeps from rest."""
+    once = network.reads[0] * len(constant[0])
+    return (
+        _compiled(network, constant, solvers[0], run.free, run.finite, once),
+        _compiled(network, constant, solvers[1], run.pulled, run.finite, 0),
+    )
 
 
 def _report(
@@ -141,7 +142,7 @@ def _report(
     reads: int,
 ) -> Relaxation:
     if not math.isfinite(float(residual.sum())):
-        raise FloatingPointError(f"{_broken(network, constant, state)} is no longer finite after {steps} sweeps")
+        raise _not_finite(network, constant, state, steps)
     level = max([activation.level for activation in network.activations])
     return Relaxation(
         state=state,
@@ -188,6 +189,12 @@ def _sweeps(
     phase.generator = None
     moves = [(phase.target(layer) - phase.state[layer]).abs().amax(1) for layer in order]
     return phase.state, torch.stack(moves).amax(0), steps, sweeps
+
+
+def _not_finite(
+    network: Network, constant: Sequence[Tensor], state: Sequence[Tensor], steps: int
+) -> FloatingPointError:
+    return FloatingPointError(f"{_broken(network, constant, state)} is no longer finite after {steps} sweeps")
 
 
 def _broken(network: Network, constant: Sequence[Tensor], state: Sequence[Tensor]) -> str:

@@ -63,7 +63,8 @@ class Updater:
             {"params": [c for name, c in self.changes.items() if name.startswith(prefix + ".")], "lr": lr}
             for prefix, lr in rates.items()
         ]
-        self.groups = [prefix for prefix, group in zip(rates, groups, strict=True) if group["params"]]
+        learning = [i for i, group in enumerate(groups) if group["params"]]
+        self.places = [learning.index(i) if i in learning else None for i in range(len(groups))]
         self.optimiser = optimiser([group for group in groups if group["params"]])
         settings = self.optimiser.defaults
         bare = not any(settings.get(name) for name in ("momentum", "weight_decay", "maximize"))
@@ -98,11 +99,9 @@ class Updater:
         """
         contrast, alone = estimate.contrast, team is None or team.world == 1
         if self.plain and alone and contrast is not None and not contrast.backward:
-            rates = {
-                name: float(group["lr"]) for name, group in zip(self.groups, self.optimiser.param_groups, strict=True)
-            }
-            own = [rates.get(f"weights.{i}", 0.0) for i in range(len(self.network.operators))]
-            written = contrast.learn_(own, rates.get("biases", 0.0), generator)
+            # Operators that are held have no group, and no rate.
+            *rates, bias_rate = [0.0 if at is None else self.optimiser.param_groups[at]["lr"] for at in self.places]
+            written = contrast.learn_(rates, bias_rate, generator)
             self._tick()
             return written
         gradients = estimate.gradients if team is None else team.mean(estimate.gradients, weight)

@@ -33,6 +33,7 @@ from ep_core import (
     relax,
 )
 from ep_core.adjoint import couplings
+from ep_core.contrast import Contrast
 from ep_core.train import staircase
 from photonic_ep import MeshWeight
 
@@ -234,7 +235,7 @@ def test_descent_refuses_what_is_not_finite_before_it_writes(source):
     before = [p.detach().clone() for p in net.parameters()]
     forces = (*state[:-1], torch.full_like(state[-1], float("inf")))
     with pytest.raises(ValueError, match="not finite: nothing was written"):
-        net.learn_(forces, state, x, [0.1] * len(net.operators), 0.1)
+        Contrast.of(net, forces, state, x).learn_([0.1] * len(net.operators), 0.1)
     for old, new in zip(before, net.parameters(), strict=True):
         assert torch.equal(old, new)
 
