@@ -14,7 +14,7 @@ from experiments.common.folder import new_folder, write_json
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
 from photonic_ep import clements, models
-from photonic_ep.mesh.kernel import cell_matrix, propagate
+from photonic_ep.mesh.kernel import Steps, cell_matrix, couplers, propagate
 
 SIZES = {"64": (64, 1), "128": (128, 1), "256": (256, 1), "100x64": (64, 100), "100x16": (16, 100)}
 BARS = {
@@ -62,6 +62,8 @@ def contenders(modes: int, tiles: int, dtype: torch.dtype) -> dict[str, Callable
     cells = cell_matrix(models.mzi, {"theta": theta, "phi": phi})
     light = torch.eye(modes, dtype=cells.dtype)[:, :, None].expand(modes, modes, tiles)
     a, b = (torch.randn(tiles, modes, modes, generator=source, dtype=cells.dtype) for _ in range(2))
+    none = torch.zeros(len(topology.mzis), tiles, dtype=dtype)
+    steps = Steps(topology.rows, modes, couplers(none, none))
     leaf, weight = cells.clone().requires_grad_(), b.permute(1, 2, 0)
 
     def both() -> None:
@@ -71,7 +73,7 @@ def contenders(modes: int, tiles: int, dtype: torch.dtype) -> dict[str, Callable
         "product": lambda: a @ b,
         "forward": lambda: propagate(topology, cells, light),
         "both": both,
-        "phases": lambda: propagate(topology, cell_matrix(models.mzi, {"theta": theta, "phi": phi}), light),
+        "phases": lambda: steps(theta, phi),
     }
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from llvmlite import ir
 from llvmlite.binding import get_host_cpu_features
-from numba import types
+from numba import extending, types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from ep_core.compiled import compiled
 
+intrinsic: Any = extending.intrinsic
 BYTES = 64  # of a vector
 # Vectors of neurons that share what is read of outputs: half of what registers hold
 AHEAD = 16 if get_host_cpu_features().get("avx512f") else 4
@@ -218,7 +218,7 @@ def _relax(w, c, pull, stiffness, o, h, v, sums, most, boxes, steps, tolerance):
 @compiled
 def _residual(w, c, o, h, v, boxes, most):
     """Largest |rho(u) - s| at the end, v being the drives of the outputs; NaN if a drive is."""
-    _gap(w, c, o, h, boxes[0, 0], boxes[0, 1], most)  # pyright: ignore[reportCallIssue]
+    _gap(w, c, o, h, boxes[0, 0], boxes[0, 1], most)
     worst, total = _largest(most), o.dtype.type(0)
     for k in range(len(o)):
         away = abs(min(max(v[k], boxes[1, 0]), boxes[1, 1]) - o[k])

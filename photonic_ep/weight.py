@@ -10,6 +10,7 @@ from scipy.stats import unitary_group
 from torch import Tensor, nn
 
 from ep_core import WeightOperator, Written
+from ep_core.compiled import compiled
 from ep_core.weight import Inputs, Outputs, product, require_finite
 from photonic_ep.circuit import models
 from photonic_ep.detect import homodyne
@@ -17,11 +18,26 @@ from photonic_ep.gradients import PhaseGradient, twin
 from photonic_ep.mesh.calibrate import lo_refit
 from photonic_ep.mesh.decompose import decompose
 from photonic_ep.mesh.imperfections import Imperfections, crosstalk_matrix
-from photonic_ep.mesh.kernel import Cell, cell_matrix, propagate, stages
+from photonic_ep.mesh.kernel import Cell, Steps, cell_matrix, couplers, propagate, stages
 from photonic_ep.mesh.topology import Topology, clements
 
 HEADROOM = 3.0  # the receiver gain lets a weight grow to this multiple of its first size
 TOP = 2.5 * math.pi  # a heater reaches 2 pi and a margin of pi / 2 before it wraps
+
+
+@compiled
+def turn_heaters(held, owed, delta, top, step):  # noqa: ANN001, ANN201
+    """`program_` of one parameter on the CPU, in one pass; returns how many phases changed."""
+    pulses, turn = 0, held.dtype.type(2 * math.pi)
+    top, step, none = held.dtype.type(top), held.dtype.type(step), held.dtype.type(0)
+    for i in range(len(held)):
+        wanted = held[i] + owed[i] + delta[i]
+        if wanted < none or wanted > top:
+            wanted -= turn * math.floor(wanted / turn)
+        level = step * np.rint(wanted / step) if step > none else wanted
+        pulses += level != held[i]
+        owed[i], held[i] = wanted - level, level
+    return pulses
 
 
 class MeshWeight(WeightOperator):
@@ -71,6 +87,7 @@ class MeshWeight(WeightOperator):
             raise ValueError(f"a tile needs at least 2 modes, not {tile}")
         self.topology, self.gradient, self.cell = topology(tile), gradient, cell
         self.physics = Imperfections() if imperfections is None else imperfections
+        self._stacks: dict[tuple, Steps] = {}  # shared with the twin
         self.aligned = True  # the model needs no turned oscillators: they make the device agree with it
         self.rows, self.cols = -(-out_features // tile), -(-in_features // tile)
         first = 0.5 / in_features**0.5 if std is None else std
@@ -176,8 +193,27 @@ class MeshWeight(WeightOperator):
         v, attenuators, u = cell_matrix(self.cell, settings).split([mzis, modes, mzis], 2)
         return v, attenuators, u, torch.polar(torch.ones_like(alpha), alpha)
 
+    def _steps(self) -> Steps:
+        """What the couplers and the losses make of every step of a tile; kept until they change."""
+        offset, physics = self.splitter_offset, self.physics
+        key = bool(physics.splitter_error), physics.insertion_loss_db, offset.data_ptr(), offset._version, offset.dtype
+        if key not in self._stacks:
+            self._stacks.clear() if len(self._stacks) > 1 else None
+            errors = offset if physics.splitter_error else torch.zeros_like(offset)
+            ratios = couplers(errors[0], errors[1], 10 ** (-physics.insertion_loss_db / 20))
+            straight = torch.zeros(4, self.topology.modes, self.tiles, dtype=offset.dtype)
+            straight[0] = 1
+            self._stacks[key] = Steps(self.topology.tile_rows, self.topology.modes, torch.cat([ratios, straight], 1))
+        return self._stacks[key]
+
     def transfer(self) -> Complex[Tensor, "tiles k k"]:
         """T = U diag(a) V of every tile, differentiable in the phases."""
+        if self.cell is models.mzi and self.lo_phase.device.type == "cpu":
+            v_theta, v_phi, v_alpha, att_theta, u_theta, u_phi, u_alpha = self._phases()
+            # alpha of V is the attenuators' phi; alpha of U turns each output by itself
+            theta = torch.cat([v_theta, att_theta, u_theta, u_alpha])
+            phi = torch.cat([v_phi, v_alpha, u_phi, torch.zeros_like(u_alpha)])
+            return self._steps()(theta, phi).permute(2, 0, 1)
         v_cells, attenuators, u_cells, alpha = self._cells()
         modes = self.topology.modes
         light = torch.eye(modes, dtype=alpha.dtype, device=alpha.device)
@@ -227,6 +263,12 @@ class MeshWeight(WeightOperator):
         pulses, step = 0, self.physics.step
         for name, held in self.named_parameters():
             owed = self.get_buffer(f"owed_{name}")
+            if held.device.type == "cpu":
+                own = held.detach().view(-1).numpy(), owed.view(-1).numpy()
+                delta = deltas[name].to(held.dtype).reshape(-1).numpy()
+                pulses += turn_heaters(*own, delta, TOP, 0.0 if step is None else step)
+                torch.autograd.graph.increment_version((held, owed))
+                continue
             wanted = held + owed + deltas[name]
             outside = (wanted < 0) | (wanted > TOP)
             wanted = torch.where(outside, torch.remainder(wanted, 2 * math.pi), wanted)

@@ -1,69 +1,94 @@
 # ruff: noqa: ANN001, ANN201, ANN202, ANN401, ARG001 (numba gives the types)
-"""Light through a mesh on the CPU, compiled: some inputs at a time stay in the core's first caches for all columns.
+"""Light through meshes on the CPU, compiled: a few inputs at a time stay in the core's first caches all the way.
 
-Fields are held as real and imaginary parts, arrays (modes, lanes) with an input a lane. numba does not keep such
-vectors in registers by itself, so the first part gives LLVM its vector operations, for any processor. It is one file
-because numba's cache looks at the file of what it compiles, not at what that calls.
+Real and imaginary parts are apart, in vectors of 64 bytes whose lanes are tiles where there are enough ("several"),
+else inputs of one tile, padded to whole vectors. numba does not keep vectors in registers by itself, so the first part
+gives LLVM its vector operations, for any processor; the second part is plain numba. It is one file because numba's
+cache looks at the file of what it compiles, not at what that calls.
 """
 
+import platform
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
+from numba import extending, types
+from numba.core import cgutils
 
 from ep_core.compiled import compiled
 
-PIECE = 16  # lanes of one vector
-WIDE, NARROW = 2 * PIECE, PIECE  # inputs at a time: of meshes that have more than 16, and of others
+intrinsic: Any = extending.intrinsic
+BYTES = 64  # of a vector
+FLUSH = 0x8040  # x86: results and operands too small for normal numbers are 0, for they take a hundred times as long
 SUM = ("contract", "reassoc", "nsz")
 
 
-def lanes(inputs: int) -> int:
-    """Inputs at a time."""
-    return WIDE if inputs > NARROW else NARROW
-
-
 class _Vectors:
-    """Vector operations on rows of arrays (rows, lanes)."""
+    """Vector operations on arrays whose last axis is lanes."""
 
-    def __init__(self, context: Any, builder: Any, number: Any, lanes: int) -> None:
-        self.context, self.builder, self.lanes = context, builder, lanes
-        self.kind = ir.VectorType(context.get_value_type(number), PIECE)
-        self.size = number.bitwidth // 8
+    def __init__(self, context: Any, builder: Any, number: Any) -> None:
+        self.context, self.builder = context, builder
+        self.lanes = 8 * BYTES // number.bitwidth
+        self.kind = ir.VectorType(context.get_value_type(number), self.lanes)
+        self.zero = ir.Constant(self.kind, [0.0] * self.lanes)
 
-    def row(self, row: Any, more: int = 0) -> Any:
-        return self.builder.add(row, ir.Constant(ir.IntType(64), more))
+    def number(self, value: int) -> Any:
+        return ir.Constant(ir.IntType(64), value)
 
-    def _at(self, array: Any, row: Any, piece: int) -> Any:
-        index = self.builder.mul(row, ir.Constant(ir.IntType(64), self.lanes))
-        place = self.builder.gep(array.data, [self.builder.add(index, ir.Constant(ir.IntType(64), piece * PIECE))])
-        return self.builder.bitcast(place, self.kind.as_pointer())
+    def array(self, kind: Any, value: Any) -> Any:
+        return self.context.make_array(kind)(self.context, self.builder, value)
 
-    def load(self, array: Any, row: Any, piece: int) -> Any:
-        return self.builder.load(self._at(array, row, piece), align=self.size)
+    def place(self, array: Any, *index: Any) -> Any:
+        """Where the entry at the first indices starts."""
+        flat = index[0]
+        for axis in range(1, array.shape.type.count):
+            flat = self.builder.mul(flat, self.builder.extract_value(array.shape, axis))
+            flat = self.builder.add(flat, index[axis]) if axis < len(index) else flat
+        return self.builder.gep(array.data, [flat])
 
-    def store(self, value: Any, array: Any, row: Any, piece: int) -> None:
-        self.builder.store(value, self._at(array, row, piece), align=self.size)
+    def load(self, pointer: Any, piece: Any = None, *, loose: bool = False) -> Any:
+        return self.builder.load(self._at(pointer, piece), align=BYTES // self.lanes if loose else BYTES)
+
+    def store(self, value: Any, pointer: Any, piece: Any = None, *, loose: bool = False) -> None:
+        self.builder.store(value, self._at(pointer, piece), align=BYTES // self.lanes if loose else BYTES)
+
+    def _at(self, pointer: Any, piece: Any) -> Any:
+        if piece is not None:
+            pointer = self.builder.gep(pointer, [self.builder.mul(piece, self.number(self.lanes))])
+        return self.builder.bitcast(pointer, self.kind.as_pointer())
 
     def shuffle(self, a: Any, b: Any, lanes: list[int]) -> Any:
         return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes))
 
-    def matrix(self, kinds: Any, values: Any) -> list[tuple[Any, Any]]:
-        """Real and imaginary parts of T's four entries, each in all lanes."""
-        nothing, first = ir.Constant(self.kind, ir.Undefined), ir.Constant(ir.IntType(32), 0)
-        result = []
-        for kind, value in zip(kinds, values, strict=True):
-            number = self.context.make_complex(self.builder, kind, value)
-            parts = [self.builder.insert_element(nothing, part, first) for part in (number.real, number.imag)]
-            result.append(tuple(self.shuffle(part, nothing, [0] * PIECE) for part in parts))
-        return result
+    def matrix(self, cells: Any, step: Any, several: bool) -> list[tuple[Any, Any]]:
+        """Real and imaginary parts of T's four entries: cells[step, 8, lanes], or cells[4, step, 2] in all lanes."""
+        parts = []
+        for entry in range(8):
+            if several:
+                parts.append(self.load(self.place(cells, step, self.number(entry))))
+                continue
+            value = self.builder.load(self.place(cells, self.number(entry // 2), step, self.number(entry % 2)))
+            nothing, first = ir.Constant(self.kind, ir.Undefined), ir.Constant(ir.IntType(32), 0)
+            parts.append(self.shuffle(self.builder.insert_element(nothing, value, first), nothing, [0] * self.lanes))
+        return list(zip(parts[::2], parts[1::2], strict=True))
 
-    def total(self, *products: tuple[Any, Any], less: tuple[tuple[Any, Any], ...] = ()) -> Any:
-        """Sum of the products, less the others."""
-        result = None
+    def paired(self, real: Any, imag: Any) -> list[Any]:
+        """Two vectors of complex numbers."""
+        half = range(self.lanes // 2)
+        return [
+            self.shuffle(real, imag, [first + lane + side * self.lanes for lane in half for side in (0, 1)])
+            for first in (0, self.lanes // 2)
+        ]
+
+    def parted(self, start: Any) -> list[Any]:
+        """Real and imaginary parts of a vector of complex numbers from `start` on."""
+        first, second = (self.load(start, self.number(half), loose=True) for half in range(2))
+        return [self.shuffle(first, second, [2 * lane + side for lane in range(self.lanes)]) for side in (0, 1)]
+
+    def total(self, *products: tuple[Any, Any], less: tuple[tuple[Any, Any], ...] = (), start: Any = None) -> Any:
+        """`start` and the sum of the products, less the others."""
+        result = start
         for sign, pairs in (("+", products), ("-", less)):
             for a, b in pairs:
                 product = self.builder.fmul(a, b, flags=SUM)
@@ -75,190 +100,629 @@ class _Vectors:
 
     def sums(self, vectors: list[Any]) -> Any:
         """Sums over the lanes of eight vectors, as one vector of eight: folded in pairs, so that no lane idles."""
-        size = PIECE
+        size, lanes = self.lanes, self.lanes
         while len(vectors) > 1:
             size //= 2
-            starts = range(0, 2 * PIECE, 2 * size)
+            starts = range(0, 2 * lanes, 2 * size)
             first = [start + lane for start in starts for lane in range(size)]
             second = [lane + size for lane in first]
             pairs = zip(vectors[::2], vectors[1::2], strict=True)
             vectors = [
                 self.builder.fadd(self.shuffle(a, b, first), self.shuffle(a, b, second), flags=SUM) for a, b in pairs
             ]
-        even, odd = ([2 * group + k for group in range(PIECE // 2)] for k in (0, 1))
         last = vectors[0]
+        if lanes == 8:
+            return last
+        even, odd = ([2 * group + k for group in range(8)] for k in (0, 1))
         return self.builder.fadd(self.shuffle(last, last, even), self.shuffle(last, last, odd), flags=SUM)
 
 
-def _mix(context: Any, builder: Any, lanes: int, kinds: Any, values: Any, kept: Any = None) -> Any:
-    """Code of (top, top + 1) <- T (top, top + 1); the fields that meet T go to rows of `kept`, if that is given."""
-    re, im, top, *t = values
-    ops = _Vectors(context, builder, kinds[0].dtype, lanes)
-    real, imag = (context.make_array(kinds[0])(context, builder, array) for array in (re, im))
-    (ar, ai), (br, bi), (cr, ci), (dr, di) = ops.matrix(kinds[3:], t)
-    upper, lower = top, ops.row(top, 1)
-    for piece in range(lanes // PIECE):
-        x, y = ops.load(real, upper, piece), ops.load(imag, upper, piece)
-        u, v = ops.load(real, lower, piece), ops.load(imag, lower, piece)
-        if kept is not None:
-            arrays = [context.make_array(kinds[0])(context, builder, array) for array in kept[:2]]
-            for row, parts in ((kept[2], (x, y)), (ops.row(kept[2], 1), (u, v))):
-                for array, part in zip(arrays, parts, strict=True):
-                    ops.store(part, array, row, piece)
-        ops.store(ops.total((ar, x), (br, u), less=((ai, y), (bi, v))), real, upper, piece)
-        ops.store(ops.total((ar, y), (ai, x), (br, v), (bi, u)), imag, upper, piece)
-        ops.store(ops.total((cr, x), (dr, u), less=((ci, y), (di, v))), real, lower, piece)
-        ops.store(ops.total((cr, y), (ci, x), (dr, v), (di, u)), imag, lower, piece)
-    return context.get_dummy_value()
+def _each(v: _Vectors, array: Any, pieces: int | None, body: Callable[[Any], None]) -> None:
+    """Do something with every piece of a row: so many, written out, or as many as there are."""
+    if pieces is None:
+        with cgutils.for_range(v.builder, v.builder.extract_value(array.shape, 1)) as loop:
+            body(loop.index)
+        return
+    for piece in range(pieces):
+        body(v.number(piece))
 
 
-def _mixes(lanes: int) -> Callable[..., Any]:
-    def typed(typing, re, im, top, t00, t01, t10, t11):
+def _mixes(several: bool, pieces: int | None, keeps: bool) -> Callable[..., Any]:
+    def typed(typing, re, im, cells, step, upper, lower, kept, place):
         def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            return _mix(context, builder, lanes, signature.args, values)
+            v = _Vectors(context, builder, re.dtype)
+            real, imag, cells_, kept_ = (v.array(signature.args[i], values[i]) for i in (0, 1, 2, 6))
+            (ar, ai), (br, bi), (cr, ci), (dr, di) = v.matrix(cells_, values[3], several)
+            rows = [builder.gep(array.data, [at]) for at in values[4:6] for array in (real, imag)]
+            room = [v.place(kept_, values[7], v.number(part)) for part in range(4)] if keeps else []
 
-        return types.void(re, im, top, t00, t01, t10, t11), code
-
-    return typed
-
-
-def _keeps(lanes: int) -> Callable[..., Any]:
-    def typed(typing, re, im, top, t00, t01, t10, t11, kept_re, kept_im, place):
-        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            return _mix(context, builder, lanes, signature.args[:7], values[:7], values[7:])
-
-        return types.void(re, im, top, t00, t01, t10, t11, kept_re, kept_im, place), code
-
-    return typed
-
-
-# (re, im, top, t00, t01, t10, t11): rows top and top + 1 <- T (top, top + 1)
-_mix_wide, _mix_narrow = intrinsic(_mixes(WIDE)), intrinsic(_mixes(NARROW))
-# The same, and (kept_re, kept_im, place): the fields that meet T into rows place and place + 1
-_keep_wide, _keep_narrow = intrinsic(_keeps(WIDE)), intrinsic(_keeps(NARROW))
-
-
-def _returns(lanes: int) -> Callable[..., Any]:
-    def typed(typing, re, im, top, kept_re, kept_im, place, t00, t01, t10, t11, slope):
-        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            ops = _Vectors(context, builder, re.dtype, lanes)
-            arrays = [context.make_array(re)(context, builder, values[i]) for i in (0, 1, 3, 4, 10)]
-            real, imag, kept_real, kept_imag, slopes = arrays
-            (ar, ai), (br, bi), (cr, ci), (dr, di) = ops.matrix(signature.args[6:10], values[6:10])
-            upper, lower, place = values[2], ops.row(values[2], 1), values[5]
-            under, parts = ops.row(place, 1), None
-            for piece in range(lanes // PIECE):
-                # g: gradient at the outputs, conj(T)' g at the inputs; x, u: the fields at the inputs
-                gr, gi = ops.load(real, upper, piece), ops.load(imag, upper, piece)
-                kr, ki = ops.load(real, lower, piece), ops.load(imag, lower, piece)
-                ops.store(ops.total((ar, gr), (ai, gi), (cr, kr), (ci, ki)), real, upper, piece)
-                ops.store(ops.total((ar, gi), (cr, ki), less=((ai, gr), (ci, kr))), imag, upper, piece)
-                ops.store(ops.total((br, gr), (bi, gi), (dr, kr), (di, ki)), real, lower, piece)
-                ops.store(ops.total((br, gi), (dr, ki), less=((bi, gr), (di, kr))), imag, lower, piece)
-                fields = [(ops.load(kept_real, row, piece), ops.load(kept_imag, row, piece)) for row in (place, under)]
-                # dL/dT_ab = sum g_a conj(x_b)
-                new = []
-                for g, h in ((gr, gi), (kr, ki)):
-                    for x, y in fields:
-                        new += [ops.total((g, x), (h, y)), ops.total((h, x), less=((g, y),))]
-                parts = (
-                    new if parts is None else [builder.fadd(a, b, flags=SUM) for a, b in zip(parts, new, strict=True)]
+            def body(piece: Any) -> None:
+                x, y, u, w = (v.load(row, piece) for row in rows)
+                for place, part in zip(room, (x, y, u, w), strict=False):
+                    v.store(part, place, piece)
+                mixed = (
+                    v.total((ar, x), (br, u), less=((ai, y), (bi, w))),
+                    v.total((ar, y), (ai, x), (br, w), (bi, u)),
+                    v.total((cr, x), (dr, u), less=((ci, y), (di, w))),
+                    v.total((cr, y), (ci, x), (dr, w), (di, u)),
                 )
-            eight = ir.VectorType(ops.kind.element, 8)
-            index = builder.mul(builder.sdiv(place, ir.Constant(ir.IntType(64), 2)), ir.Constant(ir.IntType(64), 8))
-            target = builder.bitcast(builder.gep(slopes.data, [index]), eight.as_pointer())
-            old = builder.load(target, align=ops.size)
-            builder.store(builder.fadd(old, ops.sums(parts or []), flags=SUM), target, align=ops.size)
+                for value, row in zip(mixed, rows, strict=True):
+                    v.store(value, row, piece)
+
+            _each(v, real, pieces, body)
             return context.get_dummy_value()
 
-        return types.void(re, im, top, kept_re, kept_im, place, t00, t01, t10, t11, slope), code
+        return types.void(re, im, cells, step, upper, lower, kept, place), code
 
     return typed
 
 
-# (re, im, top, kept_re, kept_im, place, t00, t01, t10, t11, slope): the gradient at rows top and top + 1 goes back
-# through T; rows place and place + 1 of what is kept are the fields that met T; slope[place // 2] += dL/dT
-_return_wide, _return_narrow = intrinsic(_returns(WIDE)), intrinsic(_returns(NARROW))
+# (re, im, cells, step, upper, lower, kept, place): the rows at places upper and lower <- T (upper, lower); the fields
+# that meet T go to kept[place]. Of one tile a row has one piece, or two; of several as many as there are
+_mix, _mix_keep = (intrinsic(_mixes(several=True, pieces=None, keeps=keeps)) for keeps in (False, True))
+_mix_1, _mix_keep_1 = (intrinsic(_mixes(several=False, pieces=1, keeps=keeps)) for keeps in (False, True))
+_mix_2, _mix_keep_2 = (intrinsic(_mixes(several=False, pieces=2, keeps=keeps)) for keeps in (False, True))
+
+
+def _scales(several: bool, back: bool) -> Callable[..., Any]:
+    def typed(typing, re, im, cells, step, row):
+        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            v = _Vectors(context, builder, re.dtype)
+            real, imag, cells_ = (v.array(signature.args[i], values[i]) for i in range(3))
+            tr, ti = v.matrix(cells_, values[3], several)[0]
+            rows = [builder.gep(array.data, [values[4]]) for array in (real, imag)]
+            with cgutils.for_range(builder, builder.extract_value(real.shape, 1)) as loop:
+                x, y = (v.load(row, loop.index) for row in rows)
+                if back:
+                    new = v.total((tr, x), (ti, y)), v.total((tr, y), less=((ti, x),))
+                else:
+                    new = v.total((tr, x), less=((ti, y),)), v.total((tr, y), (ti, x))
+                for value, row in zip(new, rows, strict=True):
+                    v.store(value, row, loop.index)
+            return context.get_dummy_value()
+
+        return types.void(re, im, cells, step, row), code
+
+    return typed
+
+
+# (re, im, cells, step, row): row <- T00 row; back: row <- conj(T00) row
+_scale_one, _scale_several = (intrinsic(_scales(several, back=False)) for several in (False, True))
+_unscale_one, _unscale_several = (intrinsic(_scales(several, back=True)) for several in (False, True))
+
+
+@intrinsic
+def _hold(typing, re, im, row, kept, place):
+    """kept[place, 0], kept[place, 1] <- a row's real and imaginary parts."""
+
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        v = _Vectors(context, builder, re.dtype)
+        real, imag, kept_ = (v.array(signature.args[i], values[i]) for i in (0, 1, 3))
+        for array, more in ((real, 0), (imag, 1)):
+            source = builder.gep(array.data, [values[2]])
+            target = v.place(kept_, values[4], v.number(more))
+            with cgutils.for_range(builder, builder.extract_value(real.shape, 1)) as loop:
+                v.store(v.load(source, loop.index), target, loop.index)
+        return context.get_dummy_value()
+
+    return types.void(re, im, row, kept, place), code
+
+
+def _add_slopes(v: _Vectors, target: Any, new: list[Any], several: bool) -> None:
+    """target += the lanes of each vector, or their sums where all are one tile."""
+    if several:
+        for entry, value in enumerate(new):
+            old = v.load(target, v.number(entry))
+            v.store(v.builder.fadd(old, value, flags=SUM), target, v.number(entry))
+        return
+    eight = v.builder.bitcast(target, ir.VectorType(v.kind.element, 8).as_pointer())
+    size = BYTES // v.lanes
+    old = v.builder.load(eight, align=size)
+    total = v.sums(new + [v.zero] * (8 - len(new)))
+    v.builder.store(v.builder.fadd(old, total, flags=SUM), eight, align=size)
+
+
+def _returns(several: bool, pieces: int | None) -> Callable[..., Any]:
+    def typed(typing, re, im, cells, step, upper, lower, kept, place, slopes):
+        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            v = _Vectors(context, builder, re.dtype)
+            real, imag, cells_, kept_, slopes_ = (v.array(signature.args[i], values[i]) for i in (0, 1, 2, 6, 8))
+            step, upper, lower, place = *values[3:6], values[7]
+            (ar, ai), (br, bi), (cr, ci), (dr, di) = v.matrix(cells_, step, several)
+            rows = [builder.gep(array.data, [at]) for at in (upper, lower) for array in (real, imag)]
+            fields = [v.place(kept_, place, v.number(part)) for part in range(4)]
+            sums = [cgutils.alloca_once_value(builder, v.zero) for _ in range(8)]
+
+            def body(piece: Any) -> None:
+                # g, k: gradient at the outputs, conj(T)' of it at the inputs; x, u: the fields at the inputs
+                gr, gi, kr, ki = (v.load(row, piece) for row in rows)
+                back = (
+                    v.total((ar, gr), (ai, gi), (cr, kr), (ci, ki)),
+                    v.total((ar, gi), (cr, ki), less=((ai, gr), (ci, kr))),
+                    v.total((br, gr), (bi, gi), (dr, kr), (di, ki)),
+                    v.total((br, gi), (dr, ki), less=((bi, gr), (di, kr))),
+                )
+                for value, row in zip(back, rows, strict=True):
+                    v.store(value, row, piece)
+                xr, xi, ur, ui = (v.load(field, piece) for field in fields)
+                # dL/dT_ab += g_a conj(x_b)
+                entry = 0
+                for a, b in ((gr, gi), (kr, ki)):
+                    for c, d in ((xr, xi), (ur, ui)):
+                        old = [builder.load(total) for total in sums[entry : entry + 2]]
+                        builder.store(v.total((a, c), (b, d), start=old[0]), sums[entry])
+                        builder.store(v.total((b, c), less=((a, d),), start=old[1]), sums[entry + 1])
+                        entry += 2
+
+            _each(v, real, pieces, body)
+            _add_slopes(v, v.place(slopes_, step), [builder.load(total) for total in sums], several)
+            return context.get_dummy_value()
+
+        return types.void(re, im, cells, step, upper, lower, kept, place, slopes), code
+
+    return typed
+
+
+# (re, im, cells, step, upper, lower, kept, place, slopes): the gradient at rows upper and lower goes back through T;
+# slopes[step] += dL/dT, from the fields that were kept
+_return = intrinsic(_returns(several=True, pieces=None))
+_return_1, _return_2 = (intrinsic(_returns(several=False, pieces=pieces)) for pieces in (1, 2))
+
+
+def _slopes_of_scale(several: bool) -> Callable[..., Any]:
+    def typed(typing, re, im, row, kept, place, step, slopes):
+        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            v = _Vectors(context, builder, re.dtype)
+            real, imag, kept_, slopes_ = (v.array(signature.args[i], values[i]) for i in (0, 1, 3, 6))
+            rows = [builder.gep(array.data, [values[2]]) for array in (real, imag)]
+            fields = [v.place(kept_, values[4], v.number(part)) for part in range(2)]
+            sums = [cgutils.alloca_once_value(builder, v.zero) for _ in range(2)]
+            with cgutils.for_range(builder, builder.extract_value(real.shape, 1)) as loop:
+                a, b = (v.load(row, loop.index) for row in rows)
+                c, d = (v.load(field, loop.index) for field in fields)
+                old = [builder.load(total) for total in sums]
+                builder.store(v.total((a, c), (b, d), start=old[0]), sums[0])
+                builder.store(v.total((b, c), less=((a, d),), start=old[1]), sums[1])
+            _add_slopes(v, v.place(slopes_, values[5]), [builder.load(total) for total in sums], several)
+            return context.get_dummy_value()
+
+        return types.void(re, im, row, kept, place, step, slopes), code
+
+    return typed
+
+
+# (re, im, row, kept, place, step, slopes): slopes[step] += dL/dT00 of a scale
+_slope_one, _slope_several = (intrinsic(_slopes_of_scale(several)) for several in (False, True))
+
+
+@intrinsic
+def _mode(typing, new):
+    """Set the processor's control word for floating-point numbers if `new` is not negative; returns the old one.
+
+    -1, and nothing done, on processors other than x86.
+    """
+
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        word = ir.IntType(32)
+        if platform.machine().lower() not in ("x86_64", "amd64"):
+            return ir.Constant(word, -1)
+        place = cgutils.alloca_once(builder, word)
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer()])
+        pointer = builder.bitcast(place, ir.IntType(8).as_pointer())
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse.stmxcsr"), [pointer])
+        old = builder.load(place)
+        with builder.if_then(builder.icmp_signed(">=", values[0], ir.Constant(word, 0))):
+            builder.store(values[0], place)
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse.ldmxcsr"), [pointer])
+        return old
+
+    return types.int32(types.int32), code
 
 
 @compiled
-def _enter(fields, tile, first, count, re, im):
-    """Take `count` inputs into the lanes; returns the first and last mode that has light."""
-    low, high = len(re), -1
-    for mode in range(len(re)):
+def _flush():
+    """Let the processor take tiny numbers for 0; returns what `_mode` restores."""
+    old = _mode(np.int32(-1))
+    if old >= 0:
+        _mode(np.int32(old | FLUSH))
+    return old
+
+
+def _fills(several: bool) -> Callable[..., Any]:
+    def typed(typing, turns, ratios, step, tile, cells):
+        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            v = _Vectors(context, builder, turns.dtype)
+            turns_, ratios_, cells_ = (v.array(signature.args[i], values[i]) for i in (0, 1, 4))
+            at = values[2:4] if several else values[3:1:-1]
+            er, ei, fr, fi = (v.load(v.place(turns_, v.number(k), *at), loose=True) for k in range(4))
+            cc, cs, sc, ss = (v.load(v.place(ratios_, v.number(k), *at), loose=True) for k in range(4))
+            bar = builder.fsub(builder.fmul(cc, er), ss), builder.fmul(cc, ei)
+            down = builder.fmul(builder.fsub(v.zero, sc), ei), v.total((sc, er), start=cs)
+            minus = builder.fsub(v.zero, ss)
+            parts = (
+                v.total((bar[0], fr), less=((bar[1], fi),)),
+                v.total((bar[0], fi), (bar[1], fr)),
+                builder.fmul(builder.fsub(v.zero, cs), ei),
+                v.total((cs, er), start=sc),
+                v.total((down[0], fr), less=((down[1], fi),)),
+                v.total((down[0], fi), (down[1], fr)),
+                v.total((minus, er), start=cc),
+                builder.fmul(minus, ei),
+            )
+            for entry, part in enumerate(parts):
+                if several:
+                    v.store(part, v.place(cells_, values[2], v.number(entry)))
+                elif entry % 2:
+                    start = v.place(cells_, v.number(entry // 2), values[2])
+                    for half, paired in enumerate(v.paired(parts[entry - 1], part)):
+                        v.store(paired, start, v.number(half))
+            return context.get_dummy_value()
+
+        return types.void(turns, ratios, step, tile, cells), code
+
+    return typed
+
+
+# (turns, ratios, step, tile, cells): T of a step in a vector of tiles, or of a vector of steps of a tile. With cc, cs,
+# sc, ss = `ratios` the products of cos and sin of the second and the first coupler, and e, f = e^{i theta}, e^{i phi} =
+# `turns` (real and imaginary parts): T00 = (cc e - ss) f, T01 = i (cs e + sc), T10 = i (sc e + cs) f, T11 = cc - ss e.
+# turns and ratios are (4, steps, tiles), or (4, tiles, steps)
+_fill_one, _fill_several = intrinsic(_fills(several=False)), intrinsic(_fills(several=True))
+
+
+def _pulls(several: bool, scale: bool) -> Callable[..., Any]:
+    def typed(typing, turns, ratios, slopes, cells, step, tile, angles):
+        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            v = _Vectors(context, builder, turns.dtype)
+            turns_, ratios_, slopes_, cells_, angles_ = (v.array(signature.args[i], values[i]) for i in (0, 1, 2, 3, 6))
+            at = values[4:6]
+            er, ei, fr, fi = (v.load(v.place(turns_, v.number(k), *at), loose=True) for k in range(4))
+            cc, cs, sc, ss = (v.load(v.place(ratios_, v.number(k), *at), loose=True) for k in range(4))
+            g = [v.load(v.place(slopes_, values[4], v.number(k))) for k in range(2 if scale else 8)]
+            t = [v.load(v.place(cells_, values[4], v.number(k))) for k in range(6)]
+            # e f; dT00 = i cc e f, dT01 = -cs e, dT10 = -sc e f, dT11 = -i ss e of theta; i T00, i T10 of phi
+            real, imag = v.total((er, fr), less=((ei, fi),)), v.total((er, fi), (ei, fr))
+            theta = builder.fmul(cc, v.total((g[1], real), less=((g[0], imag),)))
+            phi = v.total((g[1], t[0]), less=((g[0], t[1]),))
+            if not scale:
+                theta = v.total((ss, v.total((g[6], ei), less=((g[7], er),))), start=theta)
+                theta = v.total(
+                    less=((cs, v.total((g[2], er), (g[3], ei))), (sc, v.total((g[4], real), (g[5], imag)))), start=theta
+                )
+                phi = v.total((g[5], t[4]), less=((g[4], t[5]),), start=phi)
+            for angle, value in enumerate((theta, phi)):
+                v.store(value, v.place(angles_, v.number(angle), *at), loose=True)
+            return context.get_dummy_value()
+
+        return types.void(turns, ratios, slopes, cells, step, tile, angles), code
+
+    return typed
+
+
+# (turns, ratios, slopes, cells, step, tile, angles): angles (2, steps, tiles) <- dL/dtheta, dL/dphi from dL/dT
+_pull_mzi, _pull_scale = (intrinsic(_pulls(several=True, scale=scale)) for scale in (False, True))
+
+
+def _moves(inward: bool) -> Callable[..., Any]:
+    def typed(typing, given, step, tile, cells):
+        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            v = _Vectors(context, builder, cells.dtype)
+            given_, cells_ = v.array(given, values[0]), v.array(cells, values[3])
+            for entry in range(4):
+                start = v.place(given_, v.number(entry), values[1], values[2])
+                own = [v.place(cells_, values[1], v.number(2 * entry + side)) for side in (0, 1)]
+                if inward:
+                    for part, place in zip(v.parted(start), own, strict=True):
+                        v.store(part, place)
+                else:
+                    for half, paired in enumerate(v.paired(v.load(own[0]), v.load(own[1]))):
+                        v.store(paired, start, v.number(half), loose=True)
+            return context.get_dummy_value()
+
+        return types.void(given, step, tile, cells), code
+
+    return typed
+
+
+# (given, step, tile, cells): T of a step in a vector of tiles, from (4, steps, tiles, 2), or back
+_take, _give = intrinsic(_moves(inward=True)), intrinsic(_moves(inward=False))
+
+
+@intrinsic
+def _put(typing, re, im, place, out, at):
+    """out.flat[at ..] <- re + i im from a place of theirs, a vector of complex numbers."""
+
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        v = _Vectors(context, builder, re.dtype)
+        real, imag = (v.load(builder.gep(v.array(re, values[i]).data, [values[2]])) for i in (0, 1))
+        target = builder.bitcast(v.array(out, values[3]).data, v.kind.element.as_pointer())
+        start = builder.gep(target, [builder.mul(values[4], v.number(2))])
+        for half, paired in enumerate(v.paired(real, imag)):
+            v.store(paired, start, v.number(half), loose=True)
+        return context.get_dummy_value()
+
+    return types.void(re, im, place, out, at), code
+
+
+@intrinsic
+def _get(typing, re, im, place, fields, at):
+    """A vector of complex numbers fields.flat[at ..] into a place of re and im."""
+
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        v = _Vectors(context, builder, re.dtype)
+        source = builder.bitcast(v.array(fields, values[3]).data, v.kind.element.as_pointer())
+        index = builder.mul(values[4], v.number(2))
+        for side, part in enumerate(v.parted(builder.gep(source, [index]))):
+            v.store(part, builder.gep(v.array(re, values[side]).data, [values[2]]))
+        return context.get_dummy_value()
+
+    return types.void(re, im, place, fields, at), code
+
+
+@intrinsic
+def _copy(typing, target, at, source, whence, parts):
+    """target[at : at + parts] <- source[whence : whence + parts], contiguous arrays alike beyond the first axis."""
+
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        v = _Vectors(context, builder, target.dtype)
+        to, come = v.array(target, values[0]), v.array(source, values[2])
+        count = values[4]
+        for axis in range(1, target.ndim):
+            count = builder.mul(count, builder.extract_value(to.shape, axis))
+        size = v.number(target.dtype.bitwidth // 8)
+        cgutils.raw_memcpy(builder, v.place(to, values[1]), v.place(come, values[3]), count, size)
+        return context.get_dummy_value()
+
+    return types.void(target, at, source, whence, parts), code
+
+
+@compiled
+def _at(shape, i, j, k):
+    return (i * shape[1] + j) * shape[2] + k
+
+
+@compiled
+def _enter(fields, several, group, first, re, im):
+    """Inputs from `first` on into the rows, the identity if `fields` is empty; returns first and last place with light.
+
+    `group` is the tile, or the first of several.
+    """
+    modes, pieces, lanes = re.shape
+    none = re.dtype.type(0)
+    for mode in range(modes):
+        for piece in range(pieces):
+            for lane in range(lanes):
+                re[mode, piece, lane], im[mode, piece, lane] = none, none
+    low, high, stride = modes, -1, pieces * lanes
+    if not fields.size:
+        count = pieces if several else pieces * lanes
+        for own in range(min(count, modes - first)):
+            if several:
+                re[first + own, own, :] = 1
+            else:
+                re[first + own, own // lanes, own % lanes] = 1
+        return first * stride, min(first + count, modes) * stride - 1
+    inputs = fields.shape[1 if several else 2]
+    for mode in range(modes):
         lit = False
-        for s in range(re.shape[1]):
-            value = fields[tile, mode, first + s] if s < count else fields.dtype.type(0)
-            re[mode, s], im[mode, s] = value.real, value.imag
-            lit |= value != 0
+        for piece in range(pieces):
+            which = first + (piece if several else piece * lanes)
+            if which < inputs:
+                at = _at(fields.shape, mode, which, group) if several else _at(fields.shape, group, mode, which)
+                _get(re, im, mode * stride + piece * lanes, fields, at)
+                for lane in range(lanes):
+                    lit |= re[mode, piece, lane] != none or im[mode, piece, lane] != none
         if lit:
             low, high = min(low, mode), mode
+    return low * stride, (high + 1) * stride - 1
+
+
+@compiled
+def _leave(re, im, out, several, group, first):
+    modes, pieces, lanes = re.shape
+    inputs = out.shape[1 if several else 2]
+    for mode in range(modes):
+        for piece in range(pieces):
+            which = first + (piece if several else piece * lanes)
+            if which < inputs:
+                at = _at(out.shape, mode, which, group) if several else _at(out.shape, group, mode, which)
+                _put(re, im, (mode * pieces + piece) * lanes, out, at)
+
+
+@compiled
+def _through(places, cells, several, begin, end, re, im, low, high, met, kept):
+    """Send light through steps begin..end; where `kept` has room, keep what meets each.
+
+    A step outside the places that light can have reached is passed over: `met` says so. Returns those places.
+    """
+    keep, two = len(kept) > 0, re.shape[1] == 2
+    for step in range(begin, end):
+        upper, lower, room = places[step, 0], places[step, 1], step - begin
+        if lower < 0:
+            met[step] = upper >= low and upper <= high
+            if met[step]:
+                if keep:
+                    _hold(re, im, upper, kept, room)
+                if several:
+                    _scale_several(re, im, cells, step, upper)
+                else:
+                    _scale_one(re, im, cells, step, upper)
+            continue
+        top, bottom = min(upper, lower), max(upper, lower)
+        met[step] = bottom >= low and top <= high
+        if not met[step]:
+            continue
+        low, high = min(low, top), max(high, bottom)
+        if several:
+            if keep:
+                _mix_keep(re, im, cells, step, upper, lower, kept, room)
+            else:
+                _mix(re, im, cells, step, upper, lower, kept, room)
+        elif two:
+            if keep:
+                _mix_keep_2(re, im, cells, step, upper, lower, kept, room)
+            else:
+                _mix_2(re, im, cells, step, upper, lower, kept, room)
+        elif keep:
+            _mix_keep_1(re, im, cells, step, upper, lower, kept, room)
+        else:
+            _mix_1(re, im, cells, step, upper, lower, kept, room)
     return low, high
 
 
 @compiled
-def _through(cells, tops, tile, re, im, low, high, kept_re, kept_im, met):
-    """Send light through all columns; where `met` has room, keep what meets each MZI. Returns how many met light.
-
-    An MZI outside the modes that light can have reached is passed over.
-    """
-    count, keep, wide = 0, len(met) > 0, re.shape[1] == WIDE
-    for i in range(len(tops)):
-        top = tops[i]
-        if top + 1 < low or top > high:
+def _back(places, cells, several, begin, end, re, im, met, kept, slopes):
+    """Send the gradient back through steps end..begin, and add up dL/dT of each."""
+    two = re.shape[1] == 2
+    for step in range(end - 1, begin - 1, -1):
+        if not met[step]:
             continue
-        low, high = min(low, top), max(high, top + 1)
-        a, b, c, d = cells[0, 0, i, tile], cells[0, 1, i, tile], cells[1, 0, i, tile], cells[1, 1, i, tile]
-        if keep and wide:
-            _keep_wide(re, im, top, a, b, c, d, kept_re, kept_im, 2 * i)
-        elif keep:
-            _keep_narrow(re, im, top, a, b, c, d, kept_re, kept_im, 2 * i)
-        elif wide:
-            _mix_wide(re, im, top, a, b, c, d)
+        upper, lower, room = places[step, 0], places[step, 1], step - begin
+        if lower < 0:
+            if several:
+                _slope_several(re, im, upper, kept, room, step, slopes)
+                _unscale_several(re, im, cells, step, upper)
+            else:
+                _slope_one(re, im, upper, kept, room, step, slopes)
+                _unscale_one(re, im, cells, step, upper)
+        elif several:
+            _return(re, im, cells, step, upper, lower, kept, room, slopes)
+        elif two:
+            _return_2(re, im, cells, step, upper, lower, kept, room, slopes)
         else:
-            _mix_narrow(re, im, top, a, b, c, d)
-        if keep:
-            met[count] = i
-        count += 1
-    return count
+            _return_1(re, im, cells, step, upper, lower, kept, room, slopes)
 
 
 @compiled
-def forward(cells, tops, fields, out, re, im):
-    """out (tiles, modes, inputs) <- fields behind the last column; re, im are room (modes, lanes)."""
-    nothing = np.empty(0, np.int64)
-    lanes = re.shape[1]
-    for tile in range(len(out)):
-        for first in range(0, out.shape[2], lanes):
-            count = min(lanes, out.shape[2] - first)
-            low, high = _enter(fields, tile, first, count, re, im)
-            _through(cells, tops, tile, re, im, low, high, re, im, nothing)
-            for mode in range(len(re)):
-                for s in range(count):
-                    out[tile, mode, first + s] = complex(re[mode, s], im[mode, s])
+def _fill(turns, ratios, given, several, tile, cells):
+    """What every step does, of a tile or of several from there on: as it is given, or by its phases."""
+    if several:
+        for step in range(len(cells)):
+            if given.size:
+                _take(given, step, tile, cells)
+            else:
+                _fill_several(turns, ratios, step, tile, cells)
+    elif given.size:
+        return given[tile]
+    else:
+        for step in range(0, cells.shape[1], BYTES // cells.itemsize):
+            _fill_one(turns, ratios, step, tile, cells)
+    return cells
 
 
 @compiled
-def backward(cells, tops, fields, gradient, slopes, re, im, kept_re, kept_im, slope):
-    """slopes (2, 2, mzis, tiles) <- dL/dT from dL/dout, in torch's convention; the rest is room.
+def _group(index, lanes, tiles, several):
+    """First tile of a group; the last group of several starts early, so that it is whole."""
+    return min(index * lanes, tiles - lanes) if several else index
 
-    The fields are computed once more, some inputs at a time, and kept; no MZI is inverted, so that loss is no matter.
+
+@compiled
+def forward(places, turns, ratios, given, fields, out, several, state, cells):
+    """out <- fields behind the last step.
+
+    places (steps, 2): where the rows start that a step mixes, in `state`; with -1 as the second, it multiplies the
+    first by its T00. turns, ratios: of every step, as `_fill_one` and `_fill_several` have them; or given (tiles, 4,
+    steps, 2), (4, steps, tiles, 2) where several, in their stead. fields, out: (tiles, modes, inputs), (modes,
+    inputs, tiles) where several; empty fields are the identity. state (2, modes, pieces, lanes) and cells are room.
     """
-    met, lanes = np.empty(len(tops), np.int64), re.shape[1]
-    for tile in range(len(gradient)):
-        slope[:] = 0
-        for first in range(0, gradient.shape[2], lanes):
-            count = min(lanes, gradient.shape[2] - first)
-            low, high = _enter(fields, tile, first, count, re, im)
-            last = _through(cells, tops, tile, re, im, low, high, kept_re, kept_im, met)
-            _enter(gradient, tile, first, count, re, im)
-            for index in range(last - 1, -1, -1):
-                i = met[index]
-                a, b, c, d = cells[0, 0, i, tile], cells[0, 1, i, tile], cells[1, 0, i, tile], cells[1, 1, i, tile]
-                if lanes == WIDE:
-                    _return_wide(re, im, tops[i], kept_re, kept_im, 2 * i, a, b, c, d, slope)
-                else:
-                    _return_narrow(re, im, tops[i], kept_re, kept_im, 2 * i, a, b, c, d, slope)
-        for i in range(len(tops)):
-            for k in range(4):
-                slopes[k // 2, k % 2, i, tile] = complex(slope[i, 2 * k], slope[i, 2 * k + 1])
+    old = _flush()
+    re, im, nothing = state[0], state[1], np.empty((0, 4, 1, 1), state.dtype)
+    met = np.empty(len(places), np.bool_)
+    pieces, lanes = re.shape[1], re.shape[2]
+    inputs, tiles = (out.shape[1], out.shape[2]) if several else (out.shape[2], out.shape[0])
+    for index in range((tiles + lanes - 1) // lanes if several else tiles):
+        group = _group(index, lanes, tiles, several)
+        cell = _fill(turns, ratios, given, several, group, cells)
+        for first in range(0, inputs, pieces if several else pieces * lanes):
+            low, high = _enter(fields, several, group, first, re, im)
+            _through(places, cell, several, 0, len(places), re, im, low, high, met, nothing)
+            _leave(re, im, out, several, group, first)
+    _mode(old)
+
+
+@compiled
+def backward(
+    places, turns, ratios, given, fields, gradient, angles, entries, several, cuts, state, cells, slopes, stages, kept
+):
+    """angles <- dL/dtheta and dL/dphi of every step, or entries <- dL/dT, as torch has it, laid out as `given`.
+
+    gradient: dL/d(fields behind the last step), laid out as they are. The fields are computed once more, up to `cuts`,
+    where they are held in `stages`; then between two cuts at a time. No step is inverted, so that loss is no matter.
+    state (4, modes, pieces, lanes) holds fields and gradient; angles are (2, steps, tiles), (2, tiles, steps) else.
+    """
+    old = _flush()
+    re, im, back_re, back_im = state[0], state[1], state[2], state[3]
+    nothing, parts = np.empty((0, 4, 1, 1), state.dtype), len(cuts) - 1
+    met, ends = np.empty(len(places), np.bool_), np.empty((parts, 2), np.int64)
+    pieces, lanes = re.shape[1], re.shape[2]
+    inputs, tiles = (gradient.shape[1], gradient.shape[2]) if several else (gradient.shape[2], gradient.shape[0])
+    for index in range((tiles + lanes - 1) // lanes if several else tiles):
+        group = _group(index, lanes, tiles, several)
+        cell = _fill(turns, ratios, given, several, group, cells)
+        slopes[:] = 0
+        for first in range(0, inputs, pieces if several else pieces * lanes):
+            low, high = _enter(fields, several, group, first, re, im)
+            for part in range(parts):
+                _copy(stages, 2 * part, state, 0, 2)
+                ends[part, 0], ends[part, 1] = low, high
+                if part < parts - 1:
+                    low, high = _through(
+                        places, cell, several, cuts[part], cuts[part + 1], re, im, low, high, met, nothing
+                    )
+            _enter(gradient, several, group, first, back_re, back_im)
+            for part in range(parts - 1, -1, -1):
+                _copy(state, 0, stages, 2 * part, 2)
+                begin, end = cuts[part], cuts[part + 1]
+                _through(places, cell, several, begin, end, re, im, ends[part, 0], ends[part, 1], met, kept)
+                _back(places, cell, several, begin, end, back_re, back_im, met, kept, slopes)
+        _pull(turns, ratios, places, slopes, cell, several, group, angles, entries)
+    _mode(old)
+
+
+@compiled
+def _pull(turns, ratios, places, slopes, cells, several, group, angles, entries):
+    """The gradient in a tile's phases, or several's, or in the entries where those were given."""
+    if entries.size:
+        if several:
+            for step in range(len(slopes)):
+                _give(entries, step, group, slopes)
+        else:
+            for entry in range(8):
+                for step in range(len(slopes)):
+                    entries[group, entry // 2, step, entry % 2] = slopes[step, entry, 0]
+        return
+    if several:
+        for step in range(len(places)):
+            if places[step, 1] < 0:
+                _pull_scale(turns, ratios, slopes, cells, step, group, angles)
+            else:
+                _pull_mzi(turns, ratios, slopes, cells, step, group, angles)
+        return
+    for step in range(len(places)):
+        er, ei = turns[0, group, step], turns[1, group, step]
+        fr, fi = turns[2, group, step], turns[3, group, step]
+        cc, cs, sc, ss = (
+            ratios[0, group, step],
+            ratios[1, group, step],
+            ratios[2, group, step],
+            ratios[3, group, step],
+        )
+        g = slopes[step, :, 0]
+        real, imag = er * fr - ei * fi, er * fi + ei * fr
+        theta = cc * (g[1] * real - g[0] * imag)
+        phi = g[1] * cells[0, step, 0] - g[0] * cells[0, step, 1]
+        if places[step, 1] >= 0:
+            theta += ss * (g[6] * ei - g[7] * er) - cs * (g[2] * er + g[3] * ei) - sc * (g[4] * real + g[5] * imag)
+            phi += g[5] * cells[2, step, 0] - g[4] * cells[2, step, 1]
+        angles[0, group, step], angles[1, group, step] = theta, phi
+
+
+@compiled
+def turn(array, out):
+    """out <- the transpose, in blocks."""
+    side = 16
+    for top in range(0, array.shape[0], side):
+        for left in range(0, array.shape[1], side):
+            for i in range(top, min(top + side, array.shape[0])):
+                for j in range(left, min(left + side, array.shape[1])):
+                    out[j, i] = array[i, j]

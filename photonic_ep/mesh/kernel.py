@@ -6,13 +6,16 @@ that need a gradient.
 """
 
 import inspect
+import math
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Complex
+from jaxtyping import Complex, Float, Int, Num
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -24,6 +27,9 @@ Cell = Callable[..., SDict]
 CellMatrix = Complex[Tensor, "2 2 mzis tiles"]
 Fields = Complex[Tensor, "modes inputs tiles"]
 FORWARD = ((("o2", "o3"), ("o1", "o3")), (("o2", "o4"), ("o1", "o4")))
+KNOWN: dict[int, dict[tuple, "Layout"]] = {}
+SMALL = 32  # modes up to which tiles are lanes: what they do fills a cache
+KEPT = 1152 << 10  # bytes of fields that a gradient keeps at a time: about the second cache
 REFLECTED = tuple((a, b) for side in (("o1", "o2"), ("o3", "o4")) for a in side for b in side)
 
 
@@ -50,49 +56,235 @@ def cell_matrix(cell: Cell, settings: dict[str, Tensor | float]) -> CellMatrix:
 
 def propagate(topology: Topology, cells: CellMatrix, fields: Fields) -> Fields:
     """Fields behind the last column (before the output phases)."""
-    compiled = cells.device.type == "cpu" and cells.dtype == fields.dtype and not fields.requires_grad
-    return _Columns.apply(cells, fields, topology) if compiled else deque(stages(topology, cells, fields), maxlen=1)[0]
+    if cells.device.type == "cpu" and cells.dtype == fields.dtype and not fields.requires_grad:
+        return _Columns.apply(cells, fields, Layout.of(topology.rows, *fields.shape, fields.real.dtype))
+    return deque(stages(topology, cells, fields), maxlen=1)[0]
+
+
+def couplers(
+    first: Float[Tensor, "*shape"], second: Float[Tensor, "*shape"], kept: float = 1.0
+) -> Float[Tensor, "4 ..."]:
+    """(cc, cs, sc, ss) = second x first coupler, (cos, sin) of pi/4 + error each, times the amplitude that is kept."""
+    quarter = math.pi / 4
+    c1, s1 = torch.cos(quarter + first), torch.sin(quarter + first)
+    c2, s2 = kept * torch.cos(quarter + second), kept * torch.sin(quarter + second)
+    return torch.stack([c2 * c1, c2 * s1, s2 * c1, s2 * s1])
+
+
+class Layout:
+    """How `columns` lays out tiles and inputs, and its working memory.
+
+    Where there are many tiles they are lanes of vectors, and last; else inputs are, padded, and tiles come first.
+
+    Args:
+        rows: modes that each step mixes, upper and lower; with -1 as the second it multiplies the first by its T00.
+        modes, inputs, tiles: as of `Fields`.
+        dtype: of real parts.
+
+    """
+
+    def __init__(
+        self, rows: Int[np.ndarray, "steps 2"], modes: int, inputs: int, tiles: int, dtype: torch.dtype
+    ) -> None:
+        self.steps, self.modes, self.inputs, self.tiles, self.dtype = len(rows), modes, inputs, tiles, dtype
+        self.lanes = columns.BYTES * 8 // torch.finfo(dtype).bits
+        self.several = tiles >= self.lanes and modes <= SMALL
+        # As many pieces as leave the fields in the first cache, or share what is read of a step
+        ahead = inputs if self.several else self._whole(inputs) // self.lanes
+        self.pieces = min(max(2, 256 // modes), 8 if self.several else 2, ahead)
+        self.places = np.where(rows < 0, -1, rows * (self.pieces * self.lanes))
+        self.between = min(self.steps, max(1, KEPT // (4 * self.pieces * columns.BYTES)))
+        self.cuts = np.append(np.arange(0, self.steps, self.between), self.steps)
+        # What stands for phases, for given steps, and for the fields of the identity
+        self.no_phases, self.no_cells = self._empty(0, 0, 0), self._empty(0, 0, 0, 0)
+        self.identity = torch.empty(0, 0, 0, dtype=dtype.to_complex()).numpy()
+        self.rooms: list[tuple[np.ndarray, ...]] = []
+
+    @classmethod
+    def of(cls, rows: Int[np.ndarray, "steps 2"], *shape: Any) -> "Layout":  # noqa: ANN401
+        """Return the layout, kept as long as the rows."""
+        known = KNOWN.setdefault(id(rows), {})
+        if shape not in known:
+            if not known:
+                weakref.finalize(rows, KNOWN.pop, id(rows))
+            known[shape] = cls(rows, *shape)
+        return known[shape]
+
+    def _whole(self, count: int) -> int:
+        return -(-count // self.lanes) * self.lanes
+
+    def _empty(self, *shape: int) -> np.ndarray:
+        return torch.empty(shape, dtype=self.dtype).numpy()
+
+    def light(self) -> Tensor:
+        """Room for fields, (modes, inputs, tiles) or (tiles, modes, inputs)."""
+        several = self.modes, self.inputs, self.tiles
+        shape = several if self.several else (self.tiles, self.modes, self._whole(self.inputs))
+        return torch.empty(shape, dtype=self.dtype.to_complex())
+
+    def pack(self, fields: Fields) -> np.ndarray:
+        """Lay out fields."""
+        if self.several or self.inputs % self.lanes == 0:
+            return (fields if self.several else fields.permute(2, 0, 1)).contiguous().resolve_conj().numpy()
+        room = self.light().zero_()
+        self.unpack(room).copy_(fields)
+        return room.numpy()
+
+    def unpack(self, fields: Tensor) -> Fields:
+        """Undo `pack`."""
+        return fields if self.several else fields[..., : self.inputs].permute(1, 2, 0)
+
+    def heaters(self, count: int) -> tuple[Tensor, Tensor]:
+        """Room for `count` numbers a step and tile, and how (count, steps, tiles) lie in it."""
+        if self.several:
+            room = torch.empty(count, self.steps, self.tiles, dtype=self.dtype)
+            return room, room
+        room = torch.empty(count, self.tiles, self._whole(self.steps), dtype=self.dtype)
+        return room, room[..., : self.steps].mT
+
+    def pack_cells(self, cells: CellMatrix) -> np.ndarray:
+        """Lay out T of every step and tile: (4, steps, tiles, 2), or (tiles, 4, steps, 2)."""
+        held = cells.detach().contiguous().resolve_conj().numpy().reshape(-1, self.tiles)
+        if self.several:
+            return held.view(self.no_phases.dtype).reshape(4, self.steps, self.tiles, 2)
+        return turned(held).view(self.no_phases.dtype).reshape(self.tiles, 4, self.steps, 2)
+
+    def unpack_cells(self, packed: np.ndarray) -> CellMatrix:
+        """Undo `pack_cells`."""
+        held = packed.view(self.identity.dtype)
+        flat = held if self.several else turned(held.reshape(self.tiles, 4 * self.steps))
+        return torch.from_numpy(flat).view(2, 2, self.steps, self.tiles)
+
+    @contextmanager
+    def room(self) -> Iterator[tuple[np.ndarray, ...]]:
+        """Working memory, kept for the next call: state, cell; and slopes, stages, what lies between two cuts."""
+        room = (
+            self.rooms.pop()
+            if self.rooms
+            else (
+                self._empty(4, self.modes, self.pieces, self.lanes),
+                self._empty(*((self.steps, 8, self.lanes) if self.several else (4, self._whole(self.steps), 2))),
+                self._empty(self.steps, 8, self.lanes if self.several else 1),
+                self._empty(2 * len(self.cuts) - 2, self.modes, self.pieces, self.lanes),
+                self._empty(self.between, 4, self.pieces, self.lanes),
+            )
+        )
+        yield room
+        self.rooms.append(room)
+
+
+def turned(array: Num[np.ndarray, "m n"]) -> Num[np.ndarray, "n m"]:
+    """The transpose, contiguous."""
+    if 1 in array.shape:
+        return array.reshape(array.shape[::-1])
+    result = torch.empty(array.shape[::-1], dtype=torch.from_numpy(array[:0]).dtype).numpy()
+    columns.turn(array, result)
+    return result
+
+
+class Steps:
+    """Tiles of built-in MZIs from their phases, on the CPU: T is what becomes of the identity.
+
+    Args:
+        rows: modes that each step mixes, as in `Layout`.
+        modes: of the tiles.
+        ratios: `couplers` of every step.
+
+    """
+
+    def __init__(self, rows: Int[np.ndarray, "steps 2"], modes: int, ratios: Float[Tensor, "4 steps tiles"]) -> None:
+        self.layout = Layout.of(rows, modes, modes, ratios.shape[2], ratios.dtype)
+        room, shown = self.layout.heaters(4)
+        shown.copy_(ratios)
+        self.ratios = room.numpy()
+
+    def __call__(
+        self, theta: Float[Tensor, "steps tiles"], phi: Float[Tensor, "steps tiles"]
+    ) -> Complex[Tensor, "modes modes tiles"]:
+        """T at these phases; the gradient reaches them."""
+        return _Phases.apply(theta, phi, self)
 
 
 class _Columns(torch.autograd.Function):
-    """`columns` with its gradient in the cells."""
+    """Steps given by their T, with the gradient in it."""
 
     @staticmethod
-    def forward(ctx: Any, cells: Tensor, fields: Tensor, topology: Topology) -> Tensor:  # noqa: ANN401
+    def forward(ctx: Any, cells: Tensor, fields: Tensor, layout: Layout) -> Tensor:  # noqa: ANN401
+        ctx.given, ctx.light, ctx.layout = layout.pack_cells(cells), layout.pack(fields), layout
         ctx.save_for_backward(cells, fields)
-        ctx.topology = topology
-        modes, inputs, tiles = fields.shape
-        out, number = cells.new_empty(tiles, modes, inputs), _real(cells)
-        held = cells.detach().contiguous().numpy()
-        room = np.empty((2, modes, columns.lanes(inputs)), number)
-        columns.forward(held, topology.tops, fields.permute(2, 0, 1).numpy(), out.numpy(), room[0], room[1])
-        return out.permute(1, 2, 0)
+        out, none = layout.light(), layout.no_phases
+        with layout.room() as room:
+            columns.forward(layout.places, none, none, ctx.given, ctx.light, out.numpy(), layout.several, *room[:2])
+        return layout.unpack(out)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401  # pyright: ignore[reportIncompatibleMethodOverride]
-        cells, fields = ctx.saved_tensors
-        held, tops = cells.detach().contiguous().numpy(), ctx.topology.tops
-        slopes, number = torch.empty_like(cells, memory_format=torch.contiguous_format), _real(cells)
-        lanes = columns.lanes(fields.shape[1])
-        room, kept = np.empty((2, len(fields), lanes), number), np.empty((2, 2 * len(tops), lanes), number)
-        columns.backward(
-            held,
-            tops,
-            fields.permute(2, 0, 1).numpy(),
-            gradients[0].permute(2, 0, 1).contiguous().resolve_conj().numpy(),
-            slopes.numpy(),
-            room[0],
-            room[1],
-            kept[0],
-            kept[1],
-            np.empty((len(tops), 8), number),
-        )
-        return slopes, None, None
+        # Packed may be the tensors' own memory: this raises where it has changed since.
+        _ = ctx.saved_tensors
+        layout, none = ctx.layout, ctx.layout.no_phases
+        entries = np.empty_like(ctx.given)
+        with layout.room() as room:
+            columns.backward(
+                layout.places,
+                none,
+                none,
+                ctx.given,
+                ctx.light,
+                layout.pack(gradients[0]),
+                none,
+                entries,
+                layout.several,
+                layout.cuts,
+                *room,
+            )
+        return layout.unpack_cells(entries), None, None
 
 
-def _real(cells: Tensor) -> type[np.floating]:
-    return np.float64 if cells.dtype == torch.complex128 else np.float32
+class _Phases(torch.autograd.Function):
+    """Steps given by their phases, from the identity, with the gradient in the phases."""
+
+    @staticmethod
+    def forward(ctx: Any, theta: Tensor, phi: Tensor, steps: Steps) -> Tensor:  # noqa: ANN401
+        layout = steps.layout
+        turns, shown = layout.heaters(4)
+        for first, angle in ((0, theta), (2, phi)):
+            torch.cos(angle, out=shown[first])
+            torch.sin(angle, out=shown[first + 1])
+        ctx.turns, ctx.steps, out = turns.numpy(), steps, layout.light()
+        with layout.room() as room:
+            columns.forward(
+                layout.places,
+                ctx.turns,
+                steps.ratios,
+                layout.no_cells,
+                layout.identity,
+                out.numpy(),
+                layout.several,
+                *room[:2],
+            )
+        return layout.unpack(out)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401  # pyright: ignore[reportIncompatibleMethodOverride]
+        steps, layout = ctx.steps, ctx.steps.layout
+        angles, shown = layout.heaters(2)
+        with layout.room() as room:
+            columns.backward(
+                layout.places,
+                ctx.turns,
+                steps.ratios,
+                layout.no_cells,
+                layout.identity,
+                layout.pack(gradients[0]),
+                angles.numpy(),
+                layout.no_cells,
+                layout.several,
+                layout.cuts,
+                *room,
+            )
+        return shown[0], shown[1], None
 
 
 def stages(topology: Topology, cells: CellMatrix, fields: Fields) -> Iterator[Fields]:

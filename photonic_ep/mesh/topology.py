@@ -40,9 +40,15 @@ class Topology:
         return tuple((c, top) for c, column in enumerate(self.columns) for top in column)
 
     @cached_property
-    def tops(self) -> Int[np.ndarray, " mzis"]:
-        """Top mode of every MZI, in the order of the parameters."""
-        return np.array([top for _, top in self.mzis], np.int64)
+    def rows(self) -> Int[np.ndarray, "mzis 2"]:
+        """Modes that every MZI mixes, in the order of the parameters."""
+        return np.array([(top, top + 1) for _, top in self.mzis], np.int64).reshape(-1, 2)
+
+    @cached_property
+    def tile_rows(self) -> Int[np.ndarray, "steps 2"]:
+        """Modes that the steps of a tile mix: V's MZIs, the attenuators (a mode and -1), U's, U's output phases."""
+        single = np.stack([np.arange(self.modes), np.full(self.modes, -1)], 1)
+        return np.concatenate([self.rows, single, self.rows, single])
 
     def heater_names(self, mesh: MeshName) -> dict[str, list[str]]:
         """Heaters of one mesh as INSTANCE.SETTING, by kind: theta and phi of each MZI, then the output phases."""

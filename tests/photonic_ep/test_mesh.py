@@ -155,9 +155,10 @@ def test_the_controller_believes_what_it_knows():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("shape", "modes"), [(clements, 2), (clements, 7), (reck, 16), (clements, 21), (reck, 34)])
 @pytest.mark.parametrize("inputs", ["all", 1, 19])
-def test_compiled_columns_are_those_of_torch(source, shape, modes, dtype, inputs):
+@pytest.mark.parametrize("tiles", [3, 21])
+def test_compiled_columns_are_those_of_torch(source, shape, modes, dtype, inputs, tiles):
     """Fields and gradients, with loss and a bar state, for the identity and for few inputs, some modes of them dark."""
-    topology, tiles = shape(modes), 3
+    topology = shape(modes)
     theta, phi = (6 * torch.rand(len(topology.mzis), tiles, generator=source, dtype=dtype) for _ in range(2))
     theta[0] = math.pi
     cells = cell_matrix(models.mzi, {"theta": theta, "phi": phi, "loss_dB": 0.3}).detach()

@@ -53,6 +53,31 @@ def test_contract_with_an_odd_tile(source):
     check_operator(mesh(source, 7, 4, tile=5, imperfections=F))
 
 
+def plain_mzi(theta=0.0, phi=0.0, delta_in=0.0, delta_out=0.0, loss_dB=0.0):
+    """The built-in cell under another name, so that torch does the work."""
+    return models.mzi(theta=theta, phi=phi, delta_in=delta_in, delta_out=delta_out, loss_dB=loss_dB)
+
+
+@pytest.mark.parametrize(("topology", "tile"), [(clements, 4), (reck, 5), (clements, 16), (clements, 2)])
+@pytest.mark.parametrize("blocks", [1, 3, 9])
+@pytest.mark.parametrize("imperfections", [Imperfections(), F], ids=["exact", "F"])
+def test_the_compiled_tile_equals_its_cell(source, topology, tile, blocks, imperfections):
+    """T to 1e-14 and the gradient of every phase, for few tiles and for more than fill a vector."""
+    weights = []
+    for cell in (models.mzi, plain_mzi):
+        again = torch.Generator().manual_seed(1)
+        weights.append(
+            mesh(again, blocks * tile, 2 * tile, tile, topology=topology, imperfections=imperfections, cell=cell)
+        )
+    ours, plain = weights
+    torch.testing.assert_close(ours.transfer(), plain.transfer(), rtol=0, atol=1e-14)
+    cotangent = torch.randn(blocks * tile, 2 * tile, generator=source, dtype=torch.float64)
+    for way in (gradients.oracle, gradients.twin):
+        mine, theirs = way(ours, cotangent), way(plain, cotangent)
+        for name, gradient in mine.items():
+            torch.testing.assert_close(gradient, theirs[name], rtol=0, atol=1e-13 * float(theirs[name].abs().max()))
+
+
 @pytest.mark.parametrize("topology", [clements, reck])
 @pytest.mark.parametrize("imperfections", [Imperfections(), F], ids=["exact", "F"])
 def test_tile_against_sax_in_both_directions(source, topology, imperfections):
