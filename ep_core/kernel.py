@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ep_core.activation import Activation, HardSigmoid
@@ -36,7 +37,7 @@ def fits(network: Network, solvers: Sequence[Solver], like: Tensor) -> bool:
         if not (type(solver) is GaussSeidel and solver.damping == solver.average == 1):
             return False
     for neurons in network.activations:
-        if not (type(neurons) is HardSigmoid and neurons.bits is None and not neurons.noise):
+        if type(neurons) is not HardSigmoid or neurons.noise:
             return False
     looped = network.operators[1]
     return looped.symmetric and not looped.noisy
@@ -58,6 +59,7 @@ class Phases:
     Args:
         network, constant, solvers: that `fits`; the second solver is that of the pulled phases.
         start: state to start from (default: all neurons at 0).
+        given: forces on the outputs in each sweep of a lone phase, and at last those without noise (default: none).
         strengths, target, frozen: beta and y of the pulled phases; whether their pull stays that of the free state.
         shares: f of the free and of each pulled phase, whose f s the forces are (default: none are made).
 
@@ -74,6 +76,7 @@ class Phases:
         solvers: Sequence[Solver],
         *,
         start: Sequence[Tensor] | None = None,
+        given: Float[Tensor, "sweeps batch k"] | None = None,
         strengths: Sequence[float] = (),
         target: Tensor | None = None,
         frozen: bool = False,
@@ -92,13 +95,14 @@ class Phases:
         free = parts[0].view(batch, width), parts[2].view(batch, outputs)
         nudged = parts[1].view(pulled, width), parts[3].view(pulled, outputs)
         if start is not None:
-            for own, given in zip(free, start, strict=True):
-                own.copy_(given)
+            for own, old in zip(free, start, strict=True):
+                own.copy_(old)
         relax_all(
             network.operators[1].matrix().contiguous().numpy(),
             drive.contiguous().numpy(),
             bias.numpy(),
             (bias if target is None else target).numpy(),
+            (drive.new_empty(0, 0, 0) if given is None else given.contiguous()).numpy(),
             frozen,
             start is None,
             forced,
@@ -132,7 +136,8 @@ def _constants(
     """What every batch has in common, as `relax_all` wants it."""
     boxes = [end for a in activations for end in (a.low, a.high)]
     tolerances = [solver.tolerance for solver in (solvers[0], solvers[-1])]
+    levels = [1 / a.level if a.level else 0.0 for a in activations]
     pulls = [
         end for pair in zip((0.0, *strengths), shares or (0.0,) * (1 + len(strengths)), strict=True) for end in pair
     ]
-    return np.array(boxes + tolerances + pulls, number), np.array([solver.steps for solver in solvers])
+    return np.array(boxes + tolerances + levels + pulls, number), np.array([solver.steps for solver in solvers])

@@ -9,6 +9,7 @@ compiles, not at what that calls.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from llvmlite.binding import get_host_cpu_features
 from numba import extending, types
@@ -70,6 +71,14 @@ class _Vectors:
         value = self.where("<", value, low, low, value)
         return self.where(">", value, high, high, value)
 
+    def level(self, value: Any, low: Any, levels: Any, distance: Any) -> Any:
+        """The nearest of the levels low, low + distance, ..; `levels` of them in one unit, 1 / distance."""
+        name = f"llvm.rint.v{self.lanes}f{8 * BYTES // self.lanes}"
+        rint = cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(self.kind, [self.kind]), name)
+        return self.more(
+            low, self.builder.call(rint, [self.builder.fmul(self.builder.fsub(value, low), levels)]), distance
+        )
+
     def away(self, a: Any, b: Any) -> Any:
         gap = self.builder.fsub(a, b)
         return self.where("<", gap, self.zero, self.builder.fsub(self.zero, gap), gap)
@@ -100,15 +109,17 @@ def _drives(v: _Vectors, w: Any, c: Any, o: Any, body: Callable[[list[Any], list
         some(builder.add(done, builder.mul(loop.index, v.number(v.lanes))), 1)
 
 
-def _sweeps(watched: bool) -> Callable[..., Any]:
-    def typed(typing, w, c, o, h, sums, low, high, most):
+def _sweeps(watched: bool, stepped: bool) -> Callable[..., Any]:
+    def typed(typing, w, c, o, h, sums, low, high, levels, distance, most):
         def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             v = _Vectors(context, builder, signature.args, values)
-            w, c, o, h, sums, low, high, most = v.args
+            w, c, o, h, sums, low, high, levels, distance, most = v.args
             width, moved = builder.extract_value(w.shape, 1), cgutils.alloca_once_value(builder, v.zero)
 
             def body(places: list[Any], drives: list[Any]) -> None:
                 states = [v.clip(drive, low, high) for drive in drives]
+                if stepped:
+                    states = [v.level(state, low, levels, distance) for state in states]
                 for place, state in zip(places, states, strict=True):
                     if watched:
                         away, seen = v.away(state, v.load(h, place)), builder.load(moved)
@@ -125,38 +136,44 @@ def _sweeps(watched: bool) -> Callable[..., Any]:
             v.store(builder.load(moved), most, v.number(0))
             return context.get_dummy_value()
 
-        return types.void(w, c, o, h, sums, low, high, most), code
+        return types.void(w, c, o, h, sums, low, high, levels, distance, most), code
 
     return typed
 
 
-# h <- clip(c + W' o, low, high), then sums += W h, lane by lane. `most` becomes how far neurons moved, if watched: the
-# largest of each lane. What vectors are read from is aligned to them.
-_watched_sweep, _sweep = intrinsic(_sweeps(watched=True)), intrinsic(_sweeps(watched=False))
+# h <- clip(c + W' o, low, high), at the nearest level where it is stepped, then sums += W h, lane by lane. `most` becomes
+# how far neurons moved, if watched: the largest of each lane. What vectors are read from is aligned to them.
+_watched_sweep, _sweep = (intrinsic(_sweeps(watched=watched, stepped=False)) for watched in (True, False))
+_watched_step, _step = (intrinsic(_sweeps(watched=watched, stepped=True)) for watched in (True, False))
 
 
-@intrinsic
-def _gap(typing, w, c, o, h, low, high, most):
-    """`most` becomes the largest |clip(c + W' o, low, high) - h| of each lane; NaN if a drive is not finite."""
-    signature = types.void(w, c, o, h, low, high, most)
+def _gaps(stepped: bool) -> Callable[..., Any]:
+    def typed(typing, w, c, o, h, low, high, levels, distance, most):
+        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            v = _Vectors(context, builder, signature.args, values)
+            w, c, o, h, low, high, levels, distance, most = v.args
+            worst, total = (cgutils.alloca_once_value(builder, v.zero) for _ in range(2))
 
-    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        v = _Vectors(context, builder, signature.args, values)
-        w, c, o, h, low, high, most = v.args
-        worst, total = (cgutils.alloca_once_value(builder, v.zero) for _ in range(2))
+            def body(places: list[Any], drives: list[Any]) -> None:
+                for place, drive in zip(places, drives, strict=True):
+                    state = v.clip(drive, low, high)
+                    state = v.level(state, low, levels, distance) if stepped else state
+                    away, seen = v.away(state, v.load(h, place)), builder.load(worst)
+                    builder.store(v.where(">", away, seen, away, seen), worst)
+                    builder.store(v.add(builder.load(total), drive), total)
 
-        def body(places: list[Any], drives: list[Any]) -> None:
-            for place, drive in zip(places, drives, strict=True):
-                away, seen = v.away(v.clip(drive, low, high), v.load(h, place)), builder.load(worst)
-                builder.store(v.where(">", away, seen, away, seen), worst)
-                builder.store(v.add(builder.load(total), drive), total)
+            _drives(v, w, c, o, body)
+            # A comparison passes NaN over; a sum keeps it.
+            v.store(v.more(builder.load(worst), builder.load(total), v.zero), most, v.number(0))
+            return context.get_dummy_value()
 
-        _drives(v, w, c, o, body)
-        # A comparison passes NaN over; a sum keeps it.
-        v.store(v.more(builder.load(worst), builder.load(total), v.zero), most, v.number(0))
-        return context.get_dummy_value()
+        return types.void(w, c, o, h, low, high, levels, distance, most), code
 
-    return signature, code
+    return typed
+
+
+# `most` becomes the largest |rho(c + W' o) - h| of each lane, rho as in a sweep; NaN if a drive is not finite
+_gap, _step_gap = intrinsic(_gaps(stepped=False)), intrinsic(_gaps(stepped=True))
 
 
 @intrinsic
@@ -188,43 +205,64 @@ def _largest(lanes):
 
 
 @compiled
-def _relax(w, c, pull, stiffness, o, h, v, sums, most, boxes, steps, tolerance):
+def _rho(drive, low, high, levels):
+    state = low if drive < low else drive
+    state = high if state > high else state
+    if levels > 0:
+        state = np.rint((state - low) * levels) / levels + low
+    return state
+
+
+@compiled
+def _relax(w, c, bias, pull, given, row, stiffness, o, h, v, sums, most, boxes, levels, steps, tolerance):
     """Sweep until no neuron moves by more than the tolerance, or to the end where it is 0; return how many it took.
 
-    v becomes the drives of the outputs, of which a nudge that follows them is a part.
+    v becomes the drives of the outputs, of which a nudge that follows them is a part. The force of each sweep may be
+    `given`, and the last that without noise.
     """
-    none, low, high = o.dtype.type(0), boxes[1, 0], boxes[1, 1]
+    none, one, low, high = o.dtype.type(0), o.dtype.type(1), boxes[0, 0], boxes[0, 1]
+    level, distance = levels[0], one / levels[0] if levels[0] > none else none
+    took = steps
     for step in range(steps):
         sums[:] = none
         moved = none
         if tolerance > none:
-            _watched_sweep(w, c, o, h, sums, boxes[0, 0], boxes[0, 1], most)
+            if level > none:
+                _watched_step(w, c, o, h, sums, low, high, level, distance, most)
+            else:
+                _watched_sweep(w, c, o, h, sums, low, high, level, distance, most)
             moved = _largest(most)
+        elif level > none:
+            _step(w, c, o, h, sums, low, high, level, distance, most)
         else:
-            _sweep(w, c, o, h, sums, boxes[0, 0], boxes[0, 1], most)
+            _sweep(w, c, o, h, sums, low, high, level, distance, most)
         for k in range(len(o)):
-            old, v[k] = o[k], pull[k] + _total(sums, k)
-            new = v[k] - stiffness * old
-            new = low if new < low else new
-            new = high if new > high else new
-            moved = max(moved, abs(new - old))
-            v[k] -= stiffness * new
-            o[k] = new
+            old, v[k] = o[k], bias[k] + _total(sums, k)
+            force = given[step, row, k] if given.size else pull[k] - stiffness * old
+            o[k] = _rho(v[k] + force, boxes[1, 0], boxes[1, 1], levels[1])
+            moved = max(moved, abs(o[k] - old))
         if tolerance > none and not moved > tolerance:
-            return step + 1
-    return steps
+            took = step + 1
+            break
+    for k in range(len(o)):
+        v[k] += given[steps, row, k] if given.size else pull[k] - stiffness * o[k]
+    return took
 
 
 @compiled
-def _residual(w, c, o, h, v, boxes, most):
+def _residual(w, c, o, h, v, boxes, levels, most):
     """Largest |rho(u) - s| at the end, v being the drives of the outputs; NaN if a drive is."""
-    _gap(w, c, o, h, boxes[0, 0], boxes[0, 1], most)
-    worst, total = _largest(most), o.dtype.type(0)
+    none, one = o.dtype.type(0), o.dtype.type(1)
+    if levels[0] > none:
+        _step_gap(w, c, o, h, boxes[0, 0], boxes[0, 1], levels[0], one / levels[0], most)
+    else:
+        _gap(w, c, o, h, boxes[0, 0], boxes[0, 1], none, none, most)
+    worst, total = _largest(most), none
     for k in range(len(o)):
-        away = abs(min(max(v[k], boxes[1, 0]), boxes[1, 1]) - o[k])
+        away = abs(_rho(v[k], boxes[1, 0], boxes[1, 1], levels[1]) - o[k])
         worst = away if away > worst else worst
         total += v[k]
-    return worst + total * o.dtype.type(0)
+    return worst + total * none
 
 
 @compiled
@@ -251,16 +289,19 @@ def room(width: int, outputs: int, itemsize: int) -> int:
 
 
 @compiled
-def relax_all(w, drive, bias, target, frozen, rest, forced, numbers, steps, memory, counts):
+def relax_all(w, drive, bias, target, given, frozen, rest, forced, numbers, steps, memory, counts):
     """Run each sample's free phase, then its pulled ones from there; see `kernel.Phases`.
 
-    `numbers` holds the boxes and the tolerances of both layers, then beta and f of each phase. `memory` holds working
+    `given` (steps + 1, samples, outputs) are the forces of a lone phase, and at last those without noise; or empty.
+    `numbers` holds the boxes of both layers, the tolerances of both kinds of phases and the levels of both layers in one
+    unit (0: none), then beta and f of each phase. `memory` holds working
     memory, then states of hidden neurons, of outputs, residuals, and if `forced` the forces on hidden neurons, summed
     over phases, those on outputs, and both summed over all. `counts` becomes the most sweeps that a free and a pulled
     phase took, how many they took together, and whether all residuals are finite.
     """
-    (batch, width), outputs, phases = drive.shape, len(w), (len(numbers) - 6) // 2
-    boxes, tolerances, pulls = numbers[:4].reshape(2, 2), numbers[4:6], numbers[6:].reshape(phases, 2)
+    (batch, width), outputs, phases = drive.shape, len(w), (len(numbers) - 8) // 2
+    boxes, tolerances, levels = numbers[:4].reshape(2, 2), numbers[4:6], numbers[6:8]
+    pulls = numbers[8:].reshape(phases, 2)
     lanes, none = BYTES // memory.itemsize, memory.dtype.type(0)
     wide, several, rows = _whole(width, lanes), _whole(3 * outputs, lanes), phases * batch
 
@@ -283,7 +324,7 @@ def relax_all(w, drive, bias, target, frozen, rest, forced, numbers, steps, memo
     padded[:, :width], padded[:, width:] = w, none
     # What fills up the last vector stays where it is
     c[width:] = none
-    h[width:] = min(max(boxes[0, 0], none), boxes[0, 1])
+    h[width:] = _rho(none, boxes[0, 0], boxes[0, 1], levels[0])
     counts[:], total_push[:], total_force[:], finite = 0, none, none, none
     # Loops, because numba's copies of slices are slow
     for b in range(batch):
@@ -297,12 +338,27 @@ def relax_all(w, drive, bias, target, frozen, rest, forced, numbers, steps, memo
             for k in range(outputs):
                 o[k] = none if fresh else output[b, k]
                 # force = -beta (s - y), of the free state where it is frozen
-                pull[k] = bias[b, k]
-                if phase > 0:
-                    pull[k] += beta * (target[b, k] - (o[k] if frozen else none))
+                pull[k] = beta * (target[b, k] - (o[k] if frozen else none)) if phase > 0 else none
             stiffness = none if frozen else beta
-            took = _relax(padded, c, pull, stiffness, o, h, v, sums, most, boxes, steps[kind], tolerances[kind])
-            residual[row] = _residual(padded, c, o, h, v, boxes, most)
+            took = _relax(
+                padded,
+                c,
+                bias[b],
+                pull,
+                given,
+                row,
+                stiffness,
+                o,
+                h,
+                v,
+                sums,
+                most,
+                boxes,
+                levels,
+                steps[kind],
+                tolerances[kind],
+            )
+            residual[row] = _residual(padded, c, o, h, v, boxes, levels, most)
             finite += residual[row] * none
             counts[kind] = max(counts[kind], took)
             counts[2 + kind] += took

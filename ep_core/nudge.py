@@ -102,6 +102,13 @@ class Pull:
         setting = self.nudge.emit(self.wanted(state, generator)) if self.setting is None else self.setting
         return self.nudge.act(setting, generator)
 
+    def drawn(self, sweeps: int, generator: torch.Generator | None) -> Float[Tensor, "reads rows k"]:
+        """Forces of a frozen nudge in so many sweeps, each with its own noise, and one more without."""
+        assert self.setting is not None
+        every = self.setting.repeat(sweeps, *(1 for _ in self.setting.shape[1:]))
+        noisy = self.nudge.act(every, generator).unflatten(0, (sweeps, -1))
+        return torch.cat([noisy, self.nudge.act(self.setting, None)[None]])
+
     def take(self, keep: Int[Tensor, " kept"]) -> "Pull":
         """Return the nudge of some of the rows."""
         setting = None if self.setting is None else self.setting[keep]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ep_core.kernel import Phases, Swept, fits
 from ep_core.network import Network, State
-from ep_core.nudge import Force
+from ep_core.nudge import Force, Pull
 from ep_core.solvers import GaussSeidel, Phase, Solver
 
 
@@ -95,8 +95,10 @@ def settle(
     batch = len(constant[0])
     once, a_sweep = network.reads
     once = once * batch if start is None else 0
-    if force is None and not hold and fits(network, [solver], constant[0]):
-        run = Phases(network, constant, [solver], start=start)
+    held = force is None or (type(force) is Pull and force.setting is not None and not force.reads)
+    if held and not hold and fits(network, [solver], constant[0]):
+        given = None if force is None else force.drawn(solver.steps, generator)
+        run = Phases(network, constant, [solver], start=start, given=given)
         return _compiled(network, constant, solver, run.free, run.finite, once)
     state = list(network.rest(batch) if start is None else start)
     state, residual, steps, sweeps = _sweeps(network, constant, solver, state, force, hold, generator)
@@ -117,7 +119,7 @@ def _compiled(
         steps=found.steps,
         # Two reads of the one looped operator a sweep.
         reads=2 * found.sweeps + once,
-        converged=found.residual <= solver.tolerance,
+        converged=found.residual <= _bound(network, solver),
     )
 
 
@@ -143,15 +145,19 @@ def _report(
 ) -> Relaxation:
     if not math.isfinite(float(residual.sum())):
         raise _not_finite(network, constant, state, steps)
-    level = max([activation.level for activation in network.activations])
     return Relaxation(
         state=state,
         output=network.output(state),
         residual=residual,
         steps=steps,
         reads=reads,
-        converged=residual <= solver.tolerance + 1.01 * level,
+        converged=residual <= _bound(network, solver),
     )
+
+
+def _bound(network: Network, solver: Solver) -> float:
+    """Residual up to which a sample has converged."""
+    return solver.tolerance + 1.01 * max([activation.level for activation in network.activations])
 
 
 def _sweeps(
