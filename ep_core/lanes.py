@@ -141,8 +141,8 @@ def _sweeps(watched: bool, stepped: bool) -> Callable[..., Any]:
     return typed
 
 
-# h <- clip(c + W' o, low, high), at the nearest level where it is stepped, then sums += W h, lane by lane. `most` becomes
-# how far neurons moved, if watched: the largest of each lane. What vectors are read from is aligned to them.
+# h <- clip(c + W' o, low, high), at the nearest level where it is stepped, then sums += W h, lane by lane. `most`
+# becomes how far neurons moved, if watched: the largest of each lane. What vectors are read from is aligned to them.
 _watched_sweep, _sweep = (intrinsic(_sweeps(watched=watched, stepped=False)) for watched in (True, False))
 _watched_step, _step = (intrinsic(_sweeps(watched=watched, stepped=True)) for watched in (True, False))
 
@@ -293,11 +293,11 @@ def relax_all(w, drive, bias, target, given, frozen, rest, forced, numbers, step
     """Run each sample's free phase, then its pulled ones from there; see `kernel.Phases`.
 
     `given` (steps + 1, samples, outputs) are the forces of a lone phase, and at last those without noise; or empty.
-    `numbers` holds the boxes of both layers, the tolerances of both kinds of phases and the levels of both layers in one
-    unit (0: none), then beta and f of each phase. `memory` holds working
-    memory, then states of hidden neurons, of outputs, residuals, and if `forced` the forces on hidden neurons, summed
-    over phases, those on outputs, and both summed over all. `counts` becomes the most sweeps that a free and a pulled
-    phase took, how many they took together, and whether all residuals are finite.
+    `numbers` holds the boxes of both layers, the tolerances of both kinds of phases and the levels of both layers in a
+    unit (0: none), then beta and f of each phase. `memory` holds working memory, then states of hidden neurons, of
+    outputs, residuals, and if `forced` the forces on hidden neurons, summed over phases, those on outputs, and both
+    summed over all. `counts` becomes the most sweeps that a free and a pulled phase took, how many they took together,
+    and whether all residuals are finite.
     """
     (batch, width), outputs, phases = drive.shape, len(w), (len(numbers) - 8) // 2
     boxes, tolerances, levels = numbers[:4].reshape(2, 2), numbers[4:6], numbers[6:8]

@@ -193,6 +193,39 @@ class MeshWeight(WeightOperator):
         v, attenuators, u = cell_matrix(self.cell, settings).split([mzis, modes, mzis], 2)
         return v, attenuators, u, torch.polar(torch.ones_like(alpha), alpha)
 
+    def _compiles(self) -> bool:
+        return self.cell is models.mzi and self.lo_phase.device.type == "cpu"
+
+    def _angles(self) -> tuple[Tensor, Tensor]:
+        """Return theta and phi of a tile's steps: alpha of V is the attenuators' phi, that of U turns each output."""
+        v_theta, v_phi, v_alpha, att_theta, u_theta, u_phi, u_alpha = self._phases()
+        theta = torch.cat([v_theta, att_theta, u_theta, u_alpha])
+        return theta, torch.cat([v_phi, v_alpha, u_phi, torch.zeros_like(u_alpha)])
+
+    def pull_back(self, cotangent: Float[Tensor, "out in"]) -> dict[str, Tensor]:
+        """d<cotangent, W(theta)>/dtheta of every heater, through this very device."""
+        names, parameters = zip(*self.named_parameters(), strict=True)
+        if not self._compiles():
+            with torch.enable_grad():
+                weight = self.effective()
+            return dict(zip(names, torch.autograd.grad(weight, parameters, cotangent), strict=True))
+        with torch.no_grad():
+            k, mzis = self.topology.modes, len(self.topology.mzis)
+            # dL/dT = g e^{i psi} dL/dW, block by block
+            full = cotangent.new_zeros(self.rows * k, self.cols * k)
+            full[: self.out_features, : self.in_features] = cotangent
+            blocks = self.gain * full.unflatten(1, (self.cols, k)).unflatten(0, (self.rows, k)).permute(1, 3, 0, 2)
+            psi = self.lo_phase if self.aligned else torch.zeros_like(self.lo_phase)
+            light = torch.polar(torch.ones_like(psi), psi) * blocks.reshape(k, k, self.tiles)
+            steps = self._steps()
+            theta, phi = steps.pull(steps.turns(*self._angles()), light)
+            v_theta, att_theta, u_theta, u_alpha = theta.split([mzis, k, mzis, k])
+            v_phi, v_alpha, u_phi, _ = phi.split([mzis, k, mzis, k])
+            heaters = torch.cat([v_theta, v_phi, v_alpha, att_theta, u_theta, u_phi, u_alpha])
+            if self.physics.crosstalk:
+                heaters = torch.addmm(heaters, self.mixing.mT, heaters)
+            return dict(zip(names, heaters.split([len(p) for p in parameters]), strict=True))
+
     def _steps(self) -> Steps:
         """What the couplers and the losses make of every step of a tile; kept until they change."""
         offset, physics = self.splitter_offset, self.physics
@@ -208,12 +241,8 @@ class MeshWeight(WeightOperator):
 
     def transfer(self) -> Complex[Tensor, "tiles k k"]:
         """T = U diag(a) V of every tile, differentiable in the phases."""
-        if self.cell is models.mzi and self.lo_phase.device.type == "cpu":
-            v_theta, v_phi, v_alpha, att_theta, u_theta, u_phi, u_alpha = self._phases()
-            # alpha of V is the attenuators' phi; alpha of U turns each output by itself
-            theta = torch.cat([v_theta, att_theta, u_theta, u_alpha])
-            phi = torch.cat([v_phi, v_alpha, u_phi, torch.zeros_like(u_alpha)])
-            return self._steps()(theta, phi).permute(2, 0, 1)
+        if self._compiles():
+            return self._steps()(*self._angles()).permute(2, 0, 1)
         v_cells, attenuators, u_cells, alpha = self._cells()
         modes = self.topology.modes
         light = torch.eye(modes, dtype=alpha.dtype, device=alpha.device)

@@ -204,6 +204,34 @@ class Steps:
         """T at these phases; the gradient reaches them."""
         return _Phases.apply(theta, phi, self)
 
+    def turns(self, theta: Float[Tensor, "steps tiles"], phi: Float[Tensor, "steps tiles"]) -> np.ndarray:
+        """Real and imaginary parts of e^{i theta} and e^{i phi}, as `pull` wants them."""
+        room, shown = self.layout.heaters(4)
+        for first, angle in ((0, theta), (2, phi)):
+            torch.cos(angle, out=shown[first])
+            torch.sin(angle, out=shown[first + 1])
+        return room.numpy()
+
+    def pull(self, turns: np.ndarray, gradient: Complex[Tensor, "modes modes tiles"]) -> Float[Tensor, "2 steps tiles"]:
+        """dL/dtheta and dL/dphi from dL/dT, as torch has it; T itself need not have been asked for."""
+        layout = self.layout
+        angles, shown = layout.heaters(2)
+        with layout.room() as room:
+            columns.backward(
+                layout.places,
+                turns,
+                self.ratios,
+                layout.no_cells,
+                layout.identity,
+                layout.pack(gradient),
+                angles.numpy(),
+                layout.no_cells,
+                layout.several,
+                layout.cuts,
+                *room,
+            )
+        return shown
+
 
 class _Columns(torch.autograd.Function):
     """Steps given by their T, with the gradient in it."""
@@ -246,12 +274,8 @@ class _Phases(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, theta: Tensor, phi: Tensor, steps: Steps) -> Tensor:  # noqa: ANN401
-        layout = steps.layout
-        turns, shown = layout.heaters(4)
-        for first, angle in ((0, theta), (2, phi)):
-            torch.cos(angle, out=shown[first])
-            torch.sin(angle, out=shown[first + 1])
-        ctx.turns, ctx.steps, out = turns.numpy(), steps, layout.light()
+        ctx.turns, ctx.steps, layout = steps.turns(theta, phi), steps, steps.layout
+        out = layout.light()
         with layout.room() as room:
             columns.forward(
                 layout.places,
@@ -268,23 +292,8 @@ class _Phases(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401  # pyright: ignore[reportIncompatibleMethodOverride]
-        steps, layout = ctx.steps, ctx.steps.layout
-        angles, shown = layout.heaters(2)
-        with layout.room() as room:
-            columns.backward(
-                layout.places,
-                ctx.turns,
-                steps.ratios,
-                layout.no_cells,
-                layout.identity,
-                layout.pack(gradients[0]),
-                angles.numpy(),
-                layout.no_cells,
-                layout.several,
-                layout.cuts,
-                *room,
-            )
-        return shown[0], shown[1], None
+        theta, phi = ctx.steps.pull(ctx.turns, gradients[0])
+        return theta, phi, None
 
 
 def stages(topology: Topology, cells: CellMatrix, fields: Fields) -> Iterator[Fields]:
