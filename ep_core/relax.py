@@ -95,9 +95,9 @@ def settle(
     batch = len(constant[0])
     once, a_sweep = network.reads
     once = once * batch if start is None else 0
-    held = force is None or (type(force) is Pull and force.setting is not None and not force.reads)
-    if held and not hold and fits(network, [solver], constant[0]):
-        given = None if force is None else force.drawn(solver.steps, generator)
+    frozen = force if isinstance(force, Pull) and force.setting is not None and not force.reads else None
+    if frozen is force and not hold and fits(network, [solver], constant[0]):
+        given = None if frozen is None else frozen.drawn(solver.steps, generator)
         run = Phases(network, constant, [solver], start=start, given=given)
         return _compiled(network, constant, solver, run.free, run.finite, once)
     state = list(network.rest(batch) if start is None else start)

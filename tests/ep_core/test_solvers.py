@@ -24,7 +24,10 @@ from ep_core import (
     one_hot,
     relax,
 )
+from ep_core.loss import SquaredError
+from ep_core.nudge import Pull
 from ep_core.relax import settle
+from photonic_ep import BalancedDetector, IntensityNudge, NudgeLight
 
 SOLVERS = [
     Synchronous(steps=3000, tolerance=1e-11),
@@ -107,30 +110,36 @@ def test_a_sample_does_not_depend_on_its_neighbours_in_the_batch(source, solver)
     assert len({one.steps for one in alone}) > 1
 
 
-def swept(net, x, kind, mode, tolerance):
+# Light without noise: what every sweep draws would be another number in torch's order.
+NUDGES = [IdealNudge(), IdealNudge(mode="frozen"), IntensityNudge(light=NudgeLight(bits=6, extinction_db=20.0))]
+
+
+def swept(net, x, kind, nudge, tolerance):
     """An estimate by the compiled sweeps and one by torch's."""
     y = one_hot(torch.arange(len(x)) % net.sizes[-1], net.sizes[-1], x.dtype)
     solvers = {"free": GaussSeidel(steps=30, tolerance=tolerance), "nudged": GaussSeidel(steps=5, tolerance=tolerance)}
-    estimator = kind(beta=0.3, nudge=IdealNudge(mode=mode), **solvers)
+    estimator = kind(beta=0.3, nudge=nudge, **solvers)
     fast = estimator(net, x, y)
     with patch.object(kernel, "WIDEST", 0):
         assert not kernel.fits(net, [GaussSeidel()], x)
         return fast, estimator(net, x, y)
 
 
-def boxed(source, hidden, outputs):
+def boxed(source, hidden, outputs, bits=None):
     """A net whose width fills no vector, or not the last one of them."""
     make = partial(DenseWeight, generator=source, dtype=torch.float64)
     weight = lambda o, i: make(o, i, std=1.0 / i**0.5)  # noqa: E731
-    return Network((8, hidden, outputs), weight, HardSigmoid(), output=HardSigmoid(low=-0.5, high=1.5))
+    output = HardSigmoid(low=-0.5, high=1.5, bits=bits)
+    return Network((8, hidden, outputs), weight, HardSigmoid(bits=bits), output=output)
 
 
 @pytest.mark.parametrize(("hidden", "outputs"), [(3, 1), (30, 3), (64, 10), (150, 13)])
-@pytest.mark.parametrize("mode", ["closed", "frozen"])
+@pytest.mark.parametrize("nudge", NUDGES, ids=["closed", "frozen", "light"])
 @pytest.mark.parametrize("kind", [Symmetric, OneSided, VectorField])
-def test_compiled_sweeps_are_those_of_torch(source, hidden, outputs, mode, kind):
-    net = boxed(source, hidden, outputs)
-    fast, slow = swept(net, torch.rand(37, 8, generator=source, dtype=torch.float64), kind, mode, 1e-4)
+@pytest.mark.parametrize("bits", [None, 6])
+def test_compiled_sweeps_are_those_of_torch(source, hidden, outputs, nudge, kind, bits):
+    net = boxed(source, hidden, outputs, bits)
+    fast, slow = swept(net, torch.rand(37, 8, generator=source, dtype=torch.float64), kind, nudge, 1e-4)
     close = {"rtol": 0, "atol": 1e-12}
     for mine, theirs in ((fast.free, slow.free), (fast.nudged, slow.nudged)):
         assert (mine.steps, mine.reads) == (theirs.steps, theirs.reads)
@@ -143,19 +152,36 @@ def test_compiled_sweeps_are_those_of_torch(source, hidden, outputs, mode, kind)
         torch.testing.assert_close(gradient, slow.gradients[name], **close)
 
 
-@pytest.mark.parametrize("mode", ["closed", "frozen"])
-def test_compiled_sweeps_in_single_precision_are_as_exact_as_torchs(source, mode):
+@pytest.mark.parametrize("nudge", NUDGES[:2], ids=["closed", "frozen"])
+def test_compiled_sweeps_in_single_precision_are_as_exact_as_torchs(source, nudge):
     """All sweeps are made: where samples stop by themselves, rounding decides when."""
     net = boxed(source, 60, 10)
     x = torch.rand(37, 8, generator=source, dtype=torch.float64)
-    exact = swept(net, x, Symmetric, mode, 0.0)[1]
-    fast, slow = swept(net.float(), x.float(), Symmetric, mode, 0.0)
+    exact = swept(net, x, Symmetric, nudge, 0.0)[1]
+    fast, slow = swept(net.float(), x.float(), Symmetric, nudge, 0.0)
     worst = {}
     for name, found in (("fast", fast), ("slow", slow)):
         pairs = [*zip(found.free.state, exact.free.state, strict=True)]
         pairs += [*zip(found.nudged.state, exact.nudged.state, strict=True)]
         worst[name] = max(float((mine - theirs).abs().max()) for mine, theirs in pairs)
     assert worst["fast"] <= 1.5 * worst["slow"] <= 1e-5
+
+
+def test_a_frozen_nudge_draws_new_noise_for_every_sweep(source):
+    light = NudgeLight(full_scale_mw=0.01, ceiling_mw=0.01, detector=BalancedDetector(load_ohm=50.0))
+    pull = Pull(
+        network=boxed(source, 6, 3),
+        loss=SquaredError(),
+        nudge=IntensityNudge(light=light),
+        beta=torch.ones(400, 1, dtype=torch.float64),
+        target=torch.rand(400, 3, generator=source, dtype=torch.float64),
+    ).freeze((torch.zeros(400, 6), torch.zeros(400, 3, dtype=torch.float64)))
+    drawn = pull.drawn(5, source)
+    assert drawn.shape == (6, 400, 3)
+    spread = (drawn[:-1] - drawn[-1]).std((1, 2))
+    assert (spread > 0.01).all()
+    assert spread.std() < 0.1 * spread.mean()
+    assert float(torch.corrcoef((drawn[:-1] - drawn[-1]).flatten(1))[0, 1:].abs().max()) < 0.1
 
 
 def test_compiled_sweeps_go_on_from_a_state(source):
