@@ -1,24 +1,24 @@
-"""The same circuit stepped through time by photontorch (extra `crosscheck`).
+"""The same circuit by photontorch, at some wavelengths or stepped through time (extra `crosscheck`).
 
 photontorch 0.4 was written for torch 1.x. On torch 2 it needs two things, which only this module gives it: a
 `torch.solve`, and a reading of sources without named tensors.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import photontorch as pt
 import torch
-from jaxtyping import Complex
+from jaxtyping import Complex, Float
 from photontorch.networks import network as pt_network
 from torch import Tensor
 
 from photonic_ep.circuit.groups import Model, defaults
 from photonic_ep.circuit.netlist import FlatNetlist, Port
-from photonic_ep.circuit.solve import circuit
+from photonic_ep.circuit.solve import Circuit, CircuitInfo, circuit
 from photonic_ep.circuit.time_domain import group_delays
 
 LENGTH = 1e-6  # m per um
@@ -46,17 +46,46 @@ class _Part(pt.Component):
     """A part whose S-matrix at the carrier and group delay are given."""
 
     def __init__(self, s: np.ndarray, delay_s: float) -> None:
-        self.num_ports = len(s)
+        self.num_ports = s.shape[1]
         self.s, self.delay_s = s, delay_s
         super().__init__()
 
     def set_S(self, S: Tensor) -> None:  # noqa: N802 (photontorch's names)
         """S (2, wavelengths, out, in)."""
-        S[0, 0], S[1, 0] = torch.from_numpy(self.s).real, torch.from_numpy(self.s).imag
+        S[0], S[1] = torch.from_numpy(self.s).real, torch.from_numpy(self.s).imag
 
     def set_delays(self, delays: Tensor) -> None:
         """Delays of all ports [s]."""
         delays[:] = self.delay_s
+
+
+def solve(
+    netlist: Any,  # noqa: ANN401
+    models: Mapping[str, Model],
+    lit: Sequence[str],
+    *,
+    wl: Float[np.ndarray, " n"] | float = 1.55,
+) -> tuple[Complex[np.ndarray, "n out in"], tuple[str, ...]]:
+    """S-parameters (wavelengths, watched, lit) from the lit ports to all others, and the others' names, by photontorch.
+
+    Waveguides are photontorch's own, of every other part it gets S at the wavelengths; double precision.
+
+    Raises ValueError as `circuit`, for a lit port that it does not have, and where nothing is left to watch.
+    """
+    whole, info = circuit(netlist, models)
+    strange = [port for port in lit if port not in whole.ports]
+    watched = tuple(port for port in whole.ports if port not in lit)
+    if strange or not watched or not lit:
+        raise ValueError(f"light some, but not all, of the ports {list(whole.ports)}, not {list(lit)}")
+    wavelengths = np.atleast_1d(np.asarray(wl, dtype=float))
+    with _double_precision():
+        parts, names = _parts(whole, info, models, wavelengths, {})
+        network = _network(whole.flat, parts, names, [*lit, *watched], lit=len(lit))
+        one_by_one = torch.eye(len(lit))[None, None].expand(1, len(wavelengths), -1, -1)
+        source = torch.stack([one_by_one, torch.zeros_like(one_by_one)])
+        with pt.Environment(wl=wavelengths * LENGTH, freqdomain=True, grad=False):  # pyright: ignore[reportArgumentType]
+            seen = network(source=source, power=False)[:, 0]
+    return torch.complex(seen[0], seen[1]).numpy(), watched
 
 
 def transient(
@@ -78,19 +107,9 @@ def transient(
     watched = [port for port in whole.ports if port not in light]
     if not watched:
         raise ValueError("photontorch watches only ports without light, and every port is lit")
-    carrier = {"wl": wl} if "wl" in whole.setting_names else {}
     delays = group_delays(whole, wl=wl)
     with _double_precision():
-        parts: dict[str, Any] = {}
-        names: dict[str, list[str]] = {}
-        for leaf, entries in whole.parts(**carrier).items():
-            names[leaf] = sorted({port for key in entries for port in key})
-            own = {**defaults(models[info.instances[leaf]]), **whole.flat.instances[leaf].settings}
-            if info.instances[leaf] in GUIDES and not own.get("dispersion"):
-                parts[leaf] = _guide(own)
-            else:
-                s = np.array([[complex(entries.get((i, o), 0)) for i in names[leaf]] for o in names[leaf]])
-                parts[leaf] = _Part(s, 1e-12 * max(delays[leaf].values()))
+        parts, names = _parts(whole, info, models, np.array([wl]), delays)
         network = _network(whole.flat, parts, names, [*light, *watched], lit=len(light))
         waves = torch.stack(list(light.values()), -1)  # (time, sources)
         source = torch.view_as_real(waves).permute(2, 0, 1)[:, :, None, :, None].contiguous()
@@ -98,6 +117,30 @@ def transient(
         with pt.Environment(t=times, wl=wl * LENGTH, freqdomain=False, grad=False):  # pyright: ignore[reportArgumentType]
             seen = network(source=source, power=False)[:, :, 0, :, 0]
     return {port: torch.complex(seen[0, :, n], seen[1, :, n]) for n, port in enumerate(watched)}
+
+
+def _parts(
+    whole: Circuit,
+    info: CircuitInfo,
+    models: Mapping[str, Model],
+    wavelengths: Float[np.ndarray, " n"],
+    delays: Mapping[str, Mapping[Any, float]],
+) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """photontorch's parts by leaf, and the names of their ports."""
+    light = {"wl": torch.from_numpy(wavelengths)} if "wl" in whole.setting_names else {}
+    parts: dict[str, Any] = {}
+    names: dict[str, list[str]] = {}
+    for leaf, entries in whole.parts(**light).items():
+        names[leaf] = sorted({port for key in entries for port in key})
+        own = {**defaults(models[info.instances[leaf]]), **whole.flat.instances[leaf].settings}
+        if info.instances[leaf] in GUIDES and not own.get("dispersion"):
+            parts[leaf] = _guide(own)
+        else:
+            s = np.zeros((len(wavelengths), len(names[leaf]), len(names[leaf])), complex)
+            for (into, out), value in entries.items():
+                s[:, names[leaf].index(out), names[leaf].index(into)] = np.asarray(value)
+            parts[leaf] = _Part(s, 1e-12 * max(delays[leaf].values()) if delays else 0.0)
+    return parts, names
 
 
 def _network(

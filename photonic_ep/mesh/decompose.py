@@ -1,19 +1,21 @@
-"""Phases of a mesh from the unitary that it shall make: Clements' and Reck's eliminations, batched over tiles.
+"""Phases of a mesh from the unitary that it shall make: Clements' and Reck's eliminations, compiled, tile by tile.
 
 The cell is T(theta, phi) = B diag(e^{i theta}, 1) B diag(e^{i phi}, 1)
 = i e^{i theta/2} [[e^{i phi} sin, cos], [e^{i phi} cos, -sin]] with sin, cos of theta/2.
 """
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Int
 
+from ep_core.compiled import compiled
 from photonic_ep.mesh.topology import Topology, clements, reck
 
 Unitaries = Complex[np.ndarray, "batch n n"]
-Phases = Float[np.ndarray, " batch"]
-AllPhases = Float[np.ndarray, "batch n"]
+FULL = 2 * math.pi
 
 
 @dataclass(frozen=True)
@@ -40,81 +42,128 @@ def decompose(unitary: Unitaries, topology: Topology, *, tolerance: float = 1e-6
     excess = np.abs(u @ u.conj().swapaxes(1, 2) - np.eye(n)).max(initial=0.0)
     if not excess <= tolerance:
         raise ValueError(f"not unitary: |U U^H - 1| reaches {excess:.2g} (allowed {tolerance:.0e})")
+    steps = _plan(topology)
+    mzis, batch = len(topology.mzis), len(u)
+    theta, phi, alpha = np.zeros((mzis, batch)), np.zeros((mzis, batch)), np.zeros((n, batch))
+    # Column by column, real and imaginary parts apart
+    parts = np.ascontiguousarray(u.transpose(0, 2, 1))
+    _eliminate(parts.real.copy(), parts.imag.copy(), steps, theta, phi, alpha)
+    return MeshPhases(theta, phi, alpha)
+
+
+@lru_cache(maxsize=64)
+def _plan(topology: Topology) -> Int[np.ndarray, "mzis 4"]:
+    """Whether from the left, row and column of each matrix element in the order of elimination, and the cell's MZI.
+
+    Raises ValueError for topologies without a known order.
+    """
+    n = topology.modes
     if topology == clements(n):
-        steps = _clements_steps(n)
+        order = _clements_order(n)
     elif topology == reck(n):
-        steps = [("right", row, column) for row in range(n - 1, 0, -1) for column in range(row)]
+        order = [(0, row, column) for row in range(n - 1, 0, -1) for column in range(row)]
     else:
         raise ValueError("only the Clements and the Reck mesh can be decomposed; other topologies are trained")
-    return _collect(*_eliminate(u, steps), topology)
+    # Light meets the right cells first, in their order, then the left ones in the reverse order: each as early as its
+    # modes allow.
+    met = [index for index, (left, _, _) in enumerate(order) if not left]
+    met += [index for index, (left, _, _) in reversed(list(enumerate(order))) if left]
+    free: dict[int, list[int]] = {}
+    for place, (_, top) in enumerate(topology.mzis):
+        free.setdefault(top, []).append(place)
+    places = [0] * len(order)
+    for index in met:
+        left, row, column = order[index]
+        places[index] = free[row - 1 if left else column].pop(0)
+    return np.array([(*step, place) for step, place in zip(order, places, strict=True)], np.int64).reshape(-1, 4)
 
 
-def _clements_steps(n: int) -> list[tuple[str, int, int]]:
-    """Side and matrix element of each elimination: anti-diagonals from the bottom left, alternating sides."""
+def _clements_order(n: int) -> list[tuple[int, int, int]]:
+    """Anti-diagonals from the bottom left, alternating sides."""
     steps = []
     for i in range(n - 1):
         if i % 2 == 0:
-            steps += [("right", n - 1 - j, i - j) for j in range(i + 1)]
+            steps += [(0, n - 1 - j, i - j) for j in range(i + 1)]
         else:
-            steps += [("left", n - 1 - i + j, j) for j in range(i + 1)]
+            steps += [(1, n - 1 - i + j, j) for j in range(i + 1)]
     return steps
 
 
-def _eliminate(u: Unitaries, steps: list[tuple[str, int, int]]) -> tuple[list, list, AllPhases]:
-    """Null the elements in turn: U = (left cells)^-1 ... D ... (right cells); cells as (top, theta, phi)."""
-    left, right = [], []
-    for side, row, column in steps:
-        if side == "right":
-            # U T^H has a zero at (row, column): light enters the right cells first
-            theta, phi = _null(u[:, row, column], u[:, row, column + 1])
-            t = _cell(theta, phi).conj().swapaxes(1, 2)
-            u[:, :, column : column + 2] = u[:, :, column : column + 2] @ t
-            right.append((column, theta, phi))
-        else:
-            # T U has a zero at (row, column)
-            a, b = u[:, row - 1, column], u[:, row, column]
-            theta = 2 * np.arctan2(np.abs(a), np.abs(b))
-            phi = np.where((a == 0) | (b == 0), 0.0, np.angle(b) - np.angle(a))
-            u[:, row - 1 : row + 1] = _cell(theta, phi) @ u[:, row - 1 : row + 1]
-            left.append((row - 1, theta, phi))
-    return left, right, np.angle(np.einsum("bii->bi", u))
+@compiled
+def _wrap(angle):  # noqa: ANN001, ANN202
+    """Into [0, 2 pi)."""
+    turned = angle - FULL * math.floor(angle / FULL)
+    return turned if turned < FULL else 0.0
 
 
-def _null(a: Complex[np.ndarray, " batch"], b: Complex[np.ndarray, " batch"]) -> tuple[Phases, Phases]:
-    """theta and phi with a conj(T00) + b conj(T01) = 0."""
-    theta = 2 * np.arctan2(np.abs(b), np.abs(a))
-    phi = np.where((a == 0) | (b == 0), 0.0, np.angle(a) - np.angle(b) + np.pi)
-    return theta, phi
+@compiled
+def _unit(real, imag, size):  # noqa: ANN001, ANN202
+    return (real / size, imag / size) if size > 0.0 else (1.0, 0.0)
 
 
-def _cell(theta: Phases, phi: Phases) -> Complex[np.ndarray, "batch 2 2"]:
-    front, turn = 1j * np.exp(0.5j * theta), np.exp(1j * phi)
-    sin, cos = np.sin(theta / 2), np.cos(theta / 2)
-    return (front * np.array([[turn * sin, cos + 0j], [turn * cos, -sin + 0j]])).transpose(2, 0, 1)
+@compiled
+def _eliminate(real, imag, steps, theta, phi, alpha):  # noqa: ANN001, ANN202
+    """Null the elements in turn, U = (left cells)^-1 D (right cells), then commute D to the front: U = D' (cells).
 
-
-def _collect(left: list, right: list, alpha: AllPhases, topology: Topology) -> MeshPhases:
-    """Commute D through the left cells' inverses, then let light meet the cells as early as their modes allow."""
-    alpha = alpha.copy()
-    ordered = list(right)
-    for top, theta, phi in reversed(left):
-        # T(theta, phi)^-1 diag(d0, d1) = diag(d0', d1') T(theta, phi') with
-        # phi' = d0 - d1, d0' = d1 - phi - theta - pi, d1' = d1 - theta - pi
-        first, second = alpha[:, top].copy(), alpha[:, top + 1].copy()
-        ordered.append((top, theta, first - second))
-        alpha[:, top] = np.mod(second - phi - theta + np.pi, 2 * np.pi)
-        alpha[:, top + 1] = np.mod(second - theta + np.pi, 2 * np.pi)
-    index = {place: i for i, place in enumerate(topology.mzis)}
-    shape = (len(index), len(alpha))
-    thetas, phis = np.zeros(shape), np.zeros(shape)
-    depth = _first_columns(topology)
-    for top, theta, phi in ordered:
-        column = depth[top].pop(0)
-        thetas[index[column, top]], phis[index[column, top]] = theta, phi
-    full = 2 * np.pi
-    return MeshPhases(np.mod(thetas, full), np.mod(phis, full), np.mod(alpha, full).T)
-
-
-def _first_columns(topology: Topology) -> dict[int, list[int]]:
-    """Columns of the MZIs on each top mode, in the order in which light meets them."""
-    return {top: [c for c, t in topology.mzis if t == top] for top in range(topology.modes - 1)}
+    real, imag (batch, columns, rows) are used up.
+    """
+    n = real.shape[1]
+    for b in range(len(real)):
+        re, im = real[b], imag[b]
+        for step in range(len(steps)):
+            left, row, column, place = steps[step, 0], steps[step, 1], steps[step, 2], steps[step, 3]
+            if left == 0:
+                # U T^H has a zero at (row, column)
+                ar, ai, br, bi = re[column, row], im[column, row], re[column + 1, row], im[column + 1, row]
+            else:
+                # T U has a zero at (row, column)
+                br, bi, ar, ai = re[column, row - 1], im[column, row - 1], re[column, row], im[column, row]
+            size_a, size_b = math.hypot(ar, ai), math.hypot(br, bi)
+            whole = math.hypot(size_a, size_b)
+            # cos, sin of theta/2, and e^{i phi} = +- a/|a| conj(b/|b|); phase 0 where an entry is 0
+            cos, sin = (size_a / whole, size_b / whole) if whole > 0.0 else (1.0, 0.0)
+            fr, fi = 1.0, 0.0
+            if size_a > 0.0 and size_b > 0.0:
+                (pr, pi), (qr, qi) = _unit(ar, ai, size_a), _unit(br, bi, size_b)
+                fr, fi = pr * qr + pi * qi, pi * qr - pr * qi
+                if left == 0:
+                    fr, fi = -fr, -fi
+            half = math.atan2(size_b, size_a)
+            theta[place, b], phi[place, b] = 2 * half, math.atan2(fi, fr)
+            # T = i e^{i theta/2} [[f sin, cos], [f cos, -sin]]
+            gr, gi = -sin, cos
+            tr, ti = (gr * fr - gi * fi) * sin, (gr * fi + gi * fr) * sin
+            ur, ui = gr * cos, gi * cos
+            vr, vi = (gr * fr - gi * fi) * cos, (gr * fi + gi * fr) * cos
+            wr, wi = -gr * sin, -gi * sin
+            if left == 0:
+                # (x, y) <- (x, y) T^H, whose rows below are zero already
+                first, second, first_i, second_i = re[column], re[column + 1], im[column], im[column + 1]
+                for k in range(row + 1):
+                    xr, xi, yr, yi = first[k], first_i[k], second[k], second_i[k]
+                    first[k] = xr * tr + xi * ti + yr * ur + yi * ui
+                    first_i[k] = xi * tr - xr * ti + yi * ur - yr * ui
+                    second[k] = xr * vr + xi * vi + yr * wr + yi * wi
+                    second_i[k] = xi * vr - xr * vi + yi * wr - yr * wi
+            else:
+                for k in range(column, n):
+                    xr, xi, yr, yi = re[k, row - 1], im[k, row - 1], re[k, row], im[k, row]
+                    re[k, row - 1] = tr * xr - ti * xi + ur * yr - ui * yi
+                    im[k, row - 1] = tr * xi + ti * xr + ur * yi + ui * yr
+                    re[k, row] = vr * xr - vi * xi + wr * yr - wi * yi
+                    im[k, row] = vr * xi + vi * xr + wr * yi + wi * yr
+        for mode in range(n):
+            alpha[mode, b] = math.atan2(im[mode, mode], re[mode, mode])
+        for step in range(len(steps) - 1, -1, -1):
+            left, row, place = steps[step, 0], steps[step, 1], steps[step, 3]
+            if left == 1:
+                # T(theta, phi)^-1 diag(d0, d1) = diag(d0', d1') T(theta, phi') with
+                # phi' = d0 - d1, d0' = d1 - phi - theta - pi, d1' = d1 - theta - pi; wrapped, so that they stay exact
+                first, second = alpha[row - 1, b], alpha[row, b]
+                alpha[row - 1, b] = _wrap(second - phi[place, b] - theta[place, b] + math.pi)
+                alpha[row, b] = _wrap(second - theta[place, b] + math.pi)
+                phi[place, b] = first - second
+        for place in range(len(theta)):
+            theta[place, b], phi[place, b] = _wrap(theta[place, b]), _wrap(phi[place, b])
+        for mode in range(n):
+            alpha[mode, b] = _wrap(alpha[mode, b])
