@@ -5,7 +5,7 @@ from photonic_ep.circuit import circuit, models, tables, time_domain
 from photonic_ep.detect import BalancedDetector, Laser
 from photonic_ep.mesh.decompose import MeshPhases, decompose
 from photonic_ep.mesh.imperfections import Imperfections
-from photonic_ep.mesh.topology import Topology, clements, reck
+from photonic_ep.mesh.topology import Topology, clements, fftnet, reck
 from photonic_ep.nudge import IntensityNudge, NudgeLight
 from photonic_ep.weight import MeshWeight
 
@@ -21,6 +21,7 @@ __all__ = [
     "circuit",
     "clements",
     "decompose",
+    "fftnet",
     "gradients",
     "models",
     "presets",

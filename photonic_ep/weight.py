@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,10 +17,10 @@ from photonic_ep.circuit import models
 from photonic_ep.detect import homodyne
 from photonic_ep.gradients import PhaseGradient, twin
 from photonic_ep.mesh.calibrate import lo_refit
-from photonic_ep.mesh.decompose import decompose
+from photonic_ep.mesh.decompose import decomposable, decompose
 from photonic_ep.mesh.imperfections import Imperfections, crosstalk_matrix
 from photonic_ep.mesh.kernel import Cell, Steps, cell_matrix, couplers, propagate, stages
-from photonic_ep.mesh.topology import Topology, clements
+from photonic_ep.mesh.topology import MeshName, MeshSteps, Topology, clements
 
 HEADROOM = 3.0  # the receiver gain lets a weight grow to this multiple of its first size
 TOP = 2.5 * math.pi  # a heater reaches 2 pi and a margin of pi / 2 before it wraps
@@ -52,7 +53,8 @@ class MeshWeight(WeightOperator):
     Args:
         out_features, in_features: shape of W.
         tile: modes of a tile.
-        topology: of U and V, e.g. clements or reck.
+        topology: of U and V, e.g. clements, reck or fftnet.
+        form: svd for tiles U diag(a) V; unitary for U alone, whose weights are turned, not scaled.
         imperfections: of every tile; drawn once, from `generator`.
         generator: of the start (Haar-random U and V, all attenuators alike) and of the imperfections.
         std: standard deviation of the first weights; default .5 / sqrt(in_features). It sets the gain g.
@@ -75,6 +77,7 @@ class MeshWeight(WeightOperator):
         *,
         tile: int = 8,
         topology: Callable[[int], Topology] = clements,
+        form: Literal["svd", "unitary"] = "svd",
         imperfections: Imperfections | None = None,
         generator: torch.Generator | None = None,
         std: float | None = None,
@@ -86,8 +89,11 @@ class MeshWeight(WeightOperator):
         if tile < 2:
             raise ValueError(f"a tile needs at least 2 modes, not {tile}")
         self.topology, self.gradient, self.cell = topology(tile), gradient, cell
+        self.meshes: tuple[MeshName, ...] = ("v", "u") if form == "svd" else ("u",)
         self.physics = Imperfections() if imperfections is None else imperfections
-        self._stacks: dict[tuple, Steps] = {}  # shared with the twin
+        # Both are shared with the twin.
+        self._stacks: dict[tuple, Steps] = {}
+        self._plans: dict[bool, tuple[MeshSteps, Tensor | None]] = {}
         self.aligned = True  # the model needs no turned oscillators: they make the device agree with it
         self.rows, self.cols = -(-out_features // tile), -(-in_features // tile)
         first = 0.5 / in_features**0.5 if std is None else std
@@ -100,40 +106,62 @@ class MeshWeight(WeightOperator):
         self.align_()
 
     @property
+    def depth(self) -> int:
+        """Columns of a mesh."""
+        return len(self.topology.columns)
+
+    @property
     def tiles(self) -> int:
         """Number of tiles; tile (row, col) has index row * cols + col."""
         return self.rows * self.cols
 
     def heater_names(self) -> dict[str, list[str]]:
         """Names of a tile's heaters, INSTANCE.SETTING, by parameter, in the order of the parameter's rows."""
-        v, u = self.topology.heater_names("v"), self.topology.heater_names("u")
-        attenuators = [f"att_{mode}.theta" for mode in range(self.topology.modes)]
-        names = {f"v_{kind}": v[kind] for kind in v} | {"att_theta": attenuators}
-        return names | {f"u_{kind}": u[kind] for kind in u}
+        result: dict[str, list[str]] = {}
+        for mesh in self.meshes:
+            result |= {f"{mesh}_{kind}": names for kind, names in self.topology.heater_names(mesh).items()}
+            if mesh == "v":
+                result["att_theta"] = [f"att_{mode}.theta" for mode in range(self.topology.modes)]
+        return result
 
     def _gain(self, std: float) -> float:
-        # Re(T) of Haar U, V with attenuators at 1/headroom has std 1 / (headroom sqrt(2 tile)), less the loss
+        # Re(T) of Haar U, V with attenuators at 1/headroom (U alone has none) has std 1 / (headroom sqrt(2 tile)), less loss
         if not std > 0:
             raise ValueError(f"the standard deviation of the first weights must be positive, not {std}")
-        modes = self.topology.modes
-        passed = 4 * len(self.topology.mzis) / modes + 1
-        kept = 10 ** (-self.physics.insertion_loss_db * passed / 20)
+        modes, physics, headroom = self.topology.modes, self.physics, HEADROOM if len(self.meshes) > 1 else 1.0
+        passed = 2 * len(self.meshes) * len(self.topology.mzis) / modes + (len(self.meshes) - 1)
+        crossed = len(self.meshes) * sum(float(self.topology.crossings(c).mean()) for c in range(self.depth))
+        lost = physics.insertion_loss_db * passed + physics.crossing_loss_db * crossed
+        kept = 10 ** (-lost / 20)
         if kept < 1e-6:
-            lost = f"{self.physics.insertion_loss_db:g} dB a MZI, {passed:.0f} in a row"
-            raise ValueError(f"insertion_loss_db leaves less than 1e-6 of the field: {lost}")
-        return std * HEADROOM * math.sqrt(2 * modes) / kept
+            parts = f"{physics.insertion_loss_db:g} dB a MZI, {passed:.0f} in a row, and {crossed:.0f} crossings"
+            raise ValueError(f"insertion_loss_db leaves less than 1e-6 of the field: {parts}")
+        return std * headroom * math.sqrt(2 * modes) / kept
 
     def _start(self, generator: torch.Generator | None) -> dict[str, Tensor]:
         modes, result = self.topology.modes, {}
-        seed = int(torch.randint(2**31, (), generator=generator))
-        haar = unitary_group.rvs(modes, size=2 * self.tiles, random_state=seed).reshape(-1, modes, modes)
         half = torch.full((modes, self.tiles), 2 * math.asin(1 / HEADROOM), dtype=torch.float64)
-        for mesh, unitaries in (("v", haar[: self.tiles]), ("u", haar[self.tiles :])):
-            phases = decompose(unitaries, self.topology)
-            parts = {"theta": phases.theta, "phi": phases.phi, "alpha": np.ascontiguousarray(phases.alpha)}
-            result |= {f"{mesh}_{kind}": torch.from_numpy(part) for kind, part in parts.items()}
+        seed = int(torch.randint(2**31, (), generator=generator))
+        haar = unitary_group.rvs(modes, size=len(self.meshes) * self.tiles, random_state=seed).reshape(-1, modes, modes)
+        for index, mesh in enumerate(self.meshes):
+            if decomposable(self.topology):
+                phases = decompose(haar[index * self.tiles : (index + 1) * self.tiles], self.topology)
+                parts = {"theta": phases.theta, "phi": phases.phi, "alpha": np.ascontiguousarray(phases.alpha)}
+                result |= {f"{mesh}_{kind}": torch.from_numpy(part) for kind, part in parts.items()}
+            else:
+                result |= self._random(mesh, generator)
             result |= {"att_theta": half} if mesh == "v" else {}
         return result
+
+    def _random(self, mesh: MeshName, generator: torch.Generator | None) -> dict[str, Tensor]:
+        """Splits that are uniform in power, and uniform phases."""
+        mzis, modes = len(self.topology.mzis), self.topology.modes
+
+        def uniform(count: int) -> Tensor:
+            return torch.rand(count, self.tiles, generator=generator, dtype=torch.float64)
+
+        theta, phi, alpha = 2 * torch.asin(torch.sqrt(uniform(mzis))), uniform(mzis), uniform(modes)
+        return {f"{mesh}_theta": theta, f"{mesh}_phi": 2 * math.pi * phi, f"{mesh}_alpha": 2 * math.pi * alpha}
 
     def _draw(self, generator: torch.Generator | None, dtype: torch.dtype) -> None:
         """Draw the static imperfections, in float64 whatever the precision."""
@@ -144,7 +172,8 @@ class MeshWeight(WeightOperator):
             return torch.randn(*shape, self.tiles, generator=generator, dtype=torch.float64)
 
         offset = self.physics.phase_error * normal(len(names))
-        splitter = self.physics.splitter_error * normal(2, 2 * mzis + modes)
+        attenuators = modes if len(self.meshes) > 1 else 0
+        splitter = self.physics.splitter_error * normal(2, len(self.meshes) * mzis + attenuators)
         mixing = crosstalk_matrix(self.topology, names, self.physics.crosstalk)
         self.register_buffer("phase_offset", offset.to(dtype))
         self.register_buffer("splitter_offset", splitter.to(dtype))
@@ -175,32 +204,66 @@ class MeshWeight(WeightOperator):
 
     def _settings(self) -> tuple[dict[str, Tensor | float], Tensor]:
         """Settings of all MZIs (V's, the attenuators, U's), and the output phases (V's, then U's tiles)."""
-        v_theta, v_phi, v_alpha, att_theta, u_theta, u_phi, u_alpha = self._phases()
+        held = dict(zip(self.heater_names(), self._phases(), strict=True))
+        none = torch.zeros_like(held["u_alpha"])
+        several = len(self.meshes) > 1
         settings: dict[str, Tensor | float] = {
-            "theta": torch.cat([v_theta, att_theta, u_theta]),
-            "phi": torch.cat([v_phi, torch.zeros_like(att_theta), u_phi]),
+            "theta": torch.cat([held["v_theta"], held["att_theta"], held["u_theta"]]) if several else held["u_theta"],
+            "phi": torch.cat([held["v_phi"], none, held["u_phi"]]) if several else held["u_phi"],
         }
         if self.physics.splitter_error:
             settings |= {"delta_in": self.splitter_offset[0], "delta_out": self.splitter_offset[1]}
         if self.physics.insertion_loss_db:
             settings["loss_dB"] = self.physics.insertion_loss_db
-        return settings, torch.cat([v_alpha, u_alpha], 1)
+        return settings, torch.cat([held[f"{mesh}_alpha"] for mesh in self.meshes], 1)
 
-    def _cells(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """V's, the attenuators' and U's 2 x 2 matrices (2, 2, mzis, tiles), and e^{i alpha} (V's, then U's tiles)."""
+    def _cells(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The 2 x 2 matrices of V's and U's tiles (2, 2, mzis, tiles), the attenuators' T00, and e^{i alpha} alike."""
         settings, alpha = self._settings()
         mzis, modes = len(self.topology.mzis), self.topology.modes
-        v, attenuators, u = cell_matrix(self.cell, settings).split([mzis, modes, mzis], 2)
-        return v, attenuators, u, torch.polar(torch.ones_like(alpha), alpha)
+        cells = cell_matrix(self.cell, settings)
+        turn = torch.polar(torch.ones_like(alpha), alpha)
+        if len(self.meshes) == 1:
+            return cells, turn.new_ones(modes, self.tiles), turn
+        v, attenuators, u = cells.split([mzis, modes, mzis], 2)
+        return torch.cat([v, u], 3), attenuators[0, 0], turn
 
     def _compiles(self) -> bool:
         return self.cell is models.mzi and self.lo_phase.device.type == "cpu"
 
     def _angles(self) -> tuple[Tensor, Tensor]:
         """Return theta and phi of a tile's steps: alpha of V is the attenuators' phi, that of U turns each output."""
-        v_theta, v_phi, v_alpha, att_theta, u_theta, u_phi, u_alpha = self._phases()
-        theta = torch.cat([v_theta, att_theta, u_theta, u_alpha])
-        return theta, torch.cat([v_phi, v_alpha, u_phi, torch.zeros_like(u_alpha)])
+        held = dict(zip(self.heater_names(), self._phases(), strict=True))
+        none = torch.zeros_like(held["u_alpha"])
+        theta, phi = [held["u_theta"], held["u_alpha"]], [held["u_phi"], none]
+        if len(self.meshes) > 1:
+            theta, phi = [held["v_theta"], held["att_theta"], *theta], [held["v_phi"], held["v_alpha"], *phi]
+        which = self._plan()[1]
+        if which is None:
+            return torch.cat(theta), torch.cat(phi)
+        # Crossings have no heater: they come last.
+        return torch.cat([*theta, none[:1]])[which], torch.cat([*phi, none[:1]])[which]
+
+    def _plan(self) -> tuple[MeshSteps, Tensor | None]:
+        """Steps of a tile, V first; and which of the heaters (V's MZIs, attenuators, U's, outputs, none) each is.
+
+        None where they are all heaters, in this order.
+        """
+        lossy = bool(self.physics.crossing_loss_db) and bool(self.topology.orders)
+        if lossy not in self._plans:
+            modes, mzis = self.topology.modes, len(self.topology.mzis)
+            parts: list[MeshSteps] = []
+            wires, first = np.arange(modes), 0
+            for mesh in self.meshes:
+                parts.append(self.topology.steps(wires, first=first, lossy=lossy))
+                wires, first = parts[-1].exits, first + mzis
+                single = np.stack([wires, np.full(modes, -1)], 1)
+                parts.append(MeshSteps(single, first + np.arange(modes), np.zeros(modes, np.int64), wires))
+                first += modes
+            rows, heaters, crossed = (np.concatenate([part[i] for part in parts]) for i in range(3))
+            which = torch.from_numpy(np.where(heaters < 0, first, heaters)) if lossy else None
+            self._plans[lossy] = MeshSteps(rows, heaters, crossed, wires), which
+        return self._plans[lossy]
 
     def pull_back(self, cotangent: Float[Tensor, "out in"]) -> dict[str, Tensor]:
         """d<cotangent, W(theta)>/dtheta of every heater, through this very device."""
@@ -218,10 +281,19 @@ class MeshWeight(WeightOperator):
             psi = self.lo_phase if self.aligned else torch.zeros_like(self.lo_phase)
             light = torch.polar(torch.ones_like(psi), psi) * blocks.reshape(k, k, self.tiles)
             steps = self._steps()
-            theta, phi = steps.pull(steps.turns(*self._angles()), light)
-            v_theta, att_theta, u_theta, u_alpha = theta.split([mzis, k, mzis, k])
-            v_phi, v_alpha, u_phi, _ = phi.split([mzis, k, mzis, k])
-            heaters = torch.cat([v_theta, v_phi, v_alpha, att_theta, u_theta, u_phi, u_alpha])
+            slopes = steps.pull(steps.turns(*self._angles()), light)
+            which = self._plan()[1]
+            if which is not None:
+                room = slopes.new_zeros(2, len(self.meshes) * (mzis + k) + 1, self.tiles)
+                slopes = room.index_add_(1, which, slopes)[:, :-1]
+            found: list[Tensor] = []
+            for mesh, (theta, phi) in zip(
+                self.meshes, zip(*(s.split(mzis + k) for s in slopes), strict=True), strict=True
+            ):
+                found += [theta[:mzis], phi[:mzis]]
+                # alpha of V is the attenuators' phi, beside their theta
+                found += [phi[mzis:], theta[mzis:]] if mesh == "v" else [theta[mzis:]]
+            heaters = torch.cat(found)
             if self.physics.crosstalk:
                 heaters = torch.addmm(heaters, self.mixing.mT, heaters)
             return dict(zip(names, heaters.split([len(p) for p in parameters]), strict=True))
@@ -229,27 +301,44 @@ class MeshWeight(WeightOperator):
     def _steps(self) -> Steps:
         """What the couplers and the losses make of every step of a tile; kept until they change."""
         offset, physics = self.splitter_offset, self.physics
-        key = bool(physics.splitter_error), physics.insertion_loss_db, offset.data_ptr(), offset._version, offset.dtype
+        losses = physics.insertion_loss_db, physics.crossing_loss_db
+        key = bool(physics.splitter_error), *losses, offset.data_ptr(), offset._version, offset.dtype
         if key not in self._stacks:
-            self._stacks.clear() if len(self._stacks) > 1 else None
+            if len(self._stacks) > 1:  # those of device and twin are enough
+                self._stacks.clear()
+            plan, which = self._plan()
+            modes = self.topology.modes
             errors = offset if physics.splitter_error else torch.zeros_like(offset)
             ratios = couplers(errors[0], errors[1], 10 ** (-physics.insertion_loss_db / 20))
-            straight = torch.zeros(4, self.topology.modes, self.tiles, dtype=offset.dtype)
+            # What only turns light, or crosses, lets pass what its T00 says.
+            straight = torch.zeros(4, modes + 1, self.tiles, dtype=offset.dtype)
             straight[0] = 1
-            self._stacks[key] = Steps(self.topology.tile_rows, self.topology.modes, torch.cat([ratios, straight], 1))
+            ratios = torch.cat([ratios, straight], 1)
+            ratios = ratios[:, :-1] if which is None else ratios[:, which]
+            ratios[0] *= torch.from_numpy(10 ** (-physics.crossing_loss_db * plan.crossed / 20))[:, None].to(
+                offset.dtype
+            )
+            self._stacks[key] = Steps(plan.rows, modes, ratios, plan.exits)
         return self._stacks[key]
 
     def transfer(self) -> Complex[Tensor, "tiles k k"]:
         """T = U diag(a) V of every tile, differentiable in the phases."""
         if self._compiles():
             return self._steps()(*self._angles()).permute(2, 0, 1)
-        v_cells, attenuators, u_cells, alpha = self._cells()
+        cells, attenuators, alpha = self._cells()
         modes = self.topology.modes
         light = torch.eye(modes, dtype=alpha.dtype, device=alpha.device)
-        fields = light[:, :, None].expand(modes, modes, 2 * self.tiles)
-        meshes = alpha[:, None] * propagate(self.topology, torch.cat([v_cells, u_cells], 3), fields)
+        fields = light[:, :, None].expand(modes, modes, len(self.meshes) * self.tiles)
+        meshes = alpha[:, None] * propagate(self.topology, cells, fields, self._crossing)
+        if len(self.meshes) == 1:
+            return meshes.permute(2, 0, 1)
         v, u = meshes.split(self.tiles, 2)
-        return (u * attenuators[0, 0]).permute(2, 0, 1) @ v.permute(2, 0, 1)
+        return (u * attenuators).permute(2, 0, 1) @ v.permute(2, 0, 1)
+
+    @property
+    def _crossing(self) -> float:
+        """Amplitude that a crossing leaves."""
+        return 10 ** (-self.physics.crossing_loss_db / 20)
 
     def effective(self) -> Float[Tensor, "out in"]:
         """W = g Re(e^{-i psi} T), psi the tiles' local-oscillator phases; differentiable in the heaters' phases."""
@@ -311,14 +400,19 @@ class MeshWeight(WeightOperator):
     def tile_settings(self, tile: int = 0) -> dict[str, dict[str, float]]:
         """Settings of every instance of one tile as the light meets them, imperfections included, for netlists."""
         settings, alpha = self._settings()
-        names = [f"v_mzi_{column}_{top}" for column, top in self.topology.mzis]
-        names += [f"att_{mode}" for mode in range(self.topology.modes)]
-        names += [f"u_mzi_{column}_{top}" for column, top in self.topology.mzis]
+        names = []
+        for mesh in self.meshes:
+            names += [f"{mesh}_mzi_{column}_{top}" for column, top in self.topology.mzis]
+            names += [f"att_{mode}" for mode in range(self.topology.modes)] if mesh == "v" else []
         result = {
             name: {key: float(v[row, tile]) if isinstance(v, Tensor) else v for key, v in settings.items()}
             for row, name in enumerate(names)
         }
-        for mesh, index in (("v", tile), ("u", self.tiles + tile)):
+        for number, mesh in enumerate(self.meshes):
+            index = number * self.tiles + tile
+            for column in range(self.depth):
+                crossing = {"loss_dB": self.physics.crossing_loss_db}
+                result |= {name: dict(crossing) for name, _ in self.topology.crossing_names(mesh, column)}
             for mode in range(self.topology.modes):
                 result[f"{mesh}_alpha_{mode}"] = {"phase": float(alpha[mode, index]), "length": 0.0}
         return result
@@ -329,11 +423,11 @@ class MeshWeight(WeightOperator):
 
         In order: input, behind each column of V, behind the attenuators, behind each column of U, output.
         """
-        v_cells, attenuators, u_cells, alpha = self._cells()
+        cells, attenuators, alpha = self._cells()
         fields = [x[:, None, None].to(alpha.dtype)]
-        fields += stages(self.topology, v_cells[..., tile : tile + 1], fields[0])
-        v_alpha, u_alpha = alpha[:, tile, None, None], alpha[:, self.tiles + tile, None, None]
-        fields.append(attenuators[0, 0, :, tile, None, None] * v_alpha * fields[-1])
-        fields += stages(self.topology, u_cells[..., tile : tile + 1], fields[-1])
-        fields.append(u_alpha * fields[-1])
+        for number, mesh in enumerate(self.meshes):
+            index = number * self.tiles + tile
+            fields += stages(self.topology, cells[..., index : index + 1], fields[-1], self._crossing)
+            last = alpha[:, index, None, None] * fields[-1]
+            fields.append(attenuators[:, tile, None, None] * last if mesh == "v" else last)
         return [field[:, 0, 0] for field in fields]

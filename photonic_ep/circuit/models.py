@@ -177,6 +177,18 @@ def crossing_ideal(*, wl: Setting = 1.55) -> SDict:
     return reciprocal({("o1", "o3"): one, ("o2", "o4"): one})
 
 
+def crossing(*, loss_dB: Setting = 0.0) -> SDict:
+    """Two waveguides that cross: o1 -> o3 and o2 -> o4 with 10^(-loss / 20).
+
+    Args:
+        loss_dB: of each waveguide [dB]; .16: Bogaerts et al., Opt. Lett. 32:2801 (2007), as cited by later models.
+
+    """
+    (loss,) = read(loss_dB)
+    kept = real(keep(loss))
+    return reciprocal({("o1", "o3"): kept, ("o2", "o4"): kept})
+
+
 def splitter_ideal(*, wl: Setting = 1.55, coupling: Setting = 0.5) -> SDict:
     """A lossless 1 x 2 splitter: o1 -> o3 with sqrt(1 - coupling), o1 -> o2 with sqrt(coupling).
 

@@ -31,7 +31,9 @@ class MeshPhases:
 
 
 def decompose(unitary: Unitaries, topology: Topology, *, tolerance: float = 1e-6) -> MeshPhases:
-    """Phases with which `topology` (clements(n) or reck(n)) makes each unitary of the batch.
+    """Phases with which `topology` (clements(n), with redundant columns or not, or reck(n)) makes each unitary.
+
+    Redundant columns let the light pass as it is (theta = phi = pi).
 
     Raises ValueError for another topology, a wrong size, or a matrix that is not unitary (it says by how much).
     """
@@ -44,21 +46,30 @@ def decompose(unitary: Unitaries, topology: Topology, *, tolerance: float = 1e-6
         raise ValueError(f"not unitary: |U U^H - 1| reaches {excess:.2g} (allowed {tolerance:.0e})")
     steps = _plan(topology)
     mzis, batch = len(topology.mzis), len(u)
-    theta, phi, alpha = np.zeros((mzis, batch)), np.zeros((mzis, batch)), np.zeros((n, batch))
+    theta, phi, alpha = np.full((mzis, batch), math.pi), np.full((mzis, batch), math.pi), np.zeros((n, batch))
     # Column by column, real and imaginary parts apart
     parts = np.ascontiguousarray(u.transpose(0, 2, 1))
     _eliminate(parts.real.copy(), parts.imag.copy(), steps, theta, phi, alpha)
     return MeshPhases(theta, phi, alpha)
 
 
+def decomposable(topology: Topology) -> bool:
+    """Whether `decompose` knows the topology."""
+    return topology in (_rectangle(topology), reck(topology.modes))
+
+
+def _rectangle(topology: Topology) -> Topology:
+    return clements(topology.modes, max(0, len(topology.columns) - topology.modes))
+
+
 @lru_cache(maxsize=64)
 def _plan(topology: Topology) -> Int[np.ndarray, "mzis 4"]:
-    """Whether from the left, row and column of each matrix element in the order of elimination, and the cell's MZI.
+    """Whether from the left, row and column of each matrix element in the order of elimination, and the MZI for it.
 
     Raises ValueError for topologies without a known order.
     """
     n = topology.modes
-    if topology == clements(n):
+    if topology == _rectangle(topology):
         order = _clements_order(n)
     elif topology == reck(n):
         order = [(0, row, column) for row in range(n - 1, 0, -1) for column in range(row)]

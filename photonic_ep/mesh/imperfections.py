@@ -19,6 +19,7 @@ class Imperfections:
         phase_error: standard deviation of each heater's static phase error [rad].
         splitter_error: standard deviation of each coupler's angle [rad] (.02 rad is a split of 50 +- 2 %).
         insertion_loss_db: loss of both outputs of each MZI [dB].
+        crossing_loss_db: loss of each waveguide at each crossing [dB], in topologies that have some.
         crosstalk: phase that a heater adds to a neighbour at distance 1, as a share of its own;
             crosstalk exp(-2 (d - 1)) at distance d on the grid (heater stage, top mode), within a mesh.
         dac_bits: phases are held in steps of 2 pi / 2^bits; what is rounded away is owed. None = continuous.
@@ -29,11 +30,18 @@ class Imperfections:
     phase_error: float = 0.0
     splitter_error: float = 0.0
     insertion_loss_db: float = 0.0
+    crossing_loss_db: float = 0.0
     crosstalk: float = 0.0
     dac_bits: int | None = None
-    known: frozenset[str] = frozenset({"phase_error", "splitter_error", "insertion_loss_db"})
+    known: frozenset[str] = frozenset({"phase_error", "splitter_error", "insertion_loss_db", "crossing_loss_db"})
 
-    analogue: ClassVar[tuple[str, ...]] = ("phase_error", "splitter_error", "insertion_loss_db", "crosstalk")
+    analogue: ClassVar[tuple[str, ...]] = (
+        "phase_error",
+        "splitter_error",
+        "insertion_loss_db",
+        "crossing_loss_db",
+        "crosstalk",
+    )
 
     def __post_init__(self) -> None:
         for name in self.analogue:

@@ -54,11 +54,13 @@ def cell_matrix(cell: Cell, settings: dict[str, Tensor | float]) -> CellMatrix:
     return torch.stack([torch.stack(row) for row in rows])
 
 
-def propagate(topology: Topology, cells: CellMatrix, fields: Fields) -> Fields:
-    """Fields behind the last column (before the output phases)."""
-    if cells.device.type == "cpu" and cells.dtype == fields.dtype and not fields.requires_grad:
-        return _Columns.apply(cells, fields, Layout.of(topology.rows, *fields.shape, fields.real.dtype))
-    return deque(stages(topology, cells, fields), maxlen=1)[0]
+def propagate(topology: Topology, cells: CellMatrix, fields: Fields, crossing: float = 1.0) -> Fields:
+    """Fields behind the last column (before the output phases); a crossing leaves this share of the amplitude."""
+    plain = crossing == 1 or not topology.orders
+    if plain and cells.device.type == "cpu" and cells.dtype == fields.dtype and not fields.requires_grad:
+        out = _Columns.apply(cells, fields, Layout.of(topology.rows, *fields.shape, fields.real.dtype))
+        return out[topology.exits] if topology.orders else out
+    return deque(stages(topology, cells, fields, crossing), maxlen=1)[0]
 
 
 def couplers(
@@ -189,10 +191,19 @@ class Steps:
         rows: modes that each step mixes, as in `Layout`.
         modes: of the tiles.
         ratios: `couplers` of every step.
+        exits: the row where each mode leaves (default: that of its number).
 
     """
 
-    def __init__(self, rows: Int[np.ndarray, "steps 2"], modes: int, ratios: Float[Tensor, "4 steps tiles"]) -> None:
+    def __init__(
+        self,
+        rows: Int[np.ndarray, "steps 2"],
+        modes: int,
+        ratios: Float[Tensor, "4 steps tiles"],
+        exits: Int[np.ndarray, " modes"] | None = None,
+    ) -> None:
+        moved = exits is not None and not np.array_equal(exits, np.arange(modes))
+        self.exits = torch.from_numpy(exits) if moved else None
         self.layout = Layout.of(rows, modes, modes, ratios.shape[2], ratios.dtype)
         room, shown = self.layout.heaters(4)
         shown.copy_(ratios)
@@ -202,7 +213,8 @@ class Steps:
         self, theta: Float[Tensor, "steps tiles"], phi: Float[Tensor, "steps tiles"]
     ) -> Complex[Tensor, "modes modes tiles"]:
         """T at these phases; the gradient reaches them."""
-        return _Phases.apply(theta, phi, self)
+        out = _Phases.apply(theta, phi, self)
+        return out if self.exits is None else out[self.exits]
 
     def turns(self, theta: Float[Tensor, "steps tiles"], phi: Float[Tensor, "steps tiles"]) -> np.ndarray:
         """Real and imaginary parts of e^{i theta} and e^{i phi}, as `pull` wants them."""
@@ -214,6 +226,14 @@ class Steps:
 
     def pull(self, turns: np.ndarray, gradient: Complex[Tensor, "modes modes tiles"]) -> Float[Tensor, "2 steps tiles"]:
         """dL/dtheta and dL/dphi from dL/dT, as torch has it; T itself need not have been asked for."""
+        if self.exits is not None:
+            gradient = torch.empty_like(gradient).index_copy_(0, self.exits, gradient)
+        return self.pull_rows(turns, gradient)
+
+    def pull_rows(
+        self, turns: np.ndarray, gradient: Complex[Tensor, "modes modes tiles"]
+    ) -> Float[Tensor, "2 steps tiles"]:
+        """`pull` from the gradient in the rows, wherever their light leaves."""
         layout = self.layout
         angles, shown = layout.heaters(2)
         with layout.room() as room:
@@ -292,16 +312,19 @@ class _Phases(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401  # pyright: ignore[reportIncompatibleMethodOverride]
-        theta, phi = ctx.steps.pull(ctx.turns, gradients[0])
+        theta, phi = ctx.steps.pull_rows(ctx.turns, gradients[0])
         return theta, phi, None
 
 
-def stages(topology: Topology, cells: CellMatrix, fields: Fields) -> Iterator[Fields]:
+def stages(topology: Topology, cells: CellMatrix, fields: Fields, crossing: float = 1.0) -> Iterator[Fields]:
     """Fields behind each column in turn."""
     counts = [len(column) for column in topology.columns]
     # Split once: the backward of a split is one concatenation, that of many slices many zero-filled tensors.
     elements = [part.split(counts) for part in cells.flatten(0, 1).unbind()]
-    for column, *t in zip(topology.columns, *elements, strict=True):
+    for index, (column, *t) in enumerate(zip(topology.columns, *elements, strict=True)):
+        if topology.order(index):
+            kept = crossing ** torch.from_numpy(topology.crossings(index)).to(fields)[:, None, None]
+            fields = kept * fields[list(topology.order(index))]
         fields = _column(column, t, fields)
         yield fields
 

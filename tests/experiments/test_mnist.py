@@ -48,4 +48,4 @@ def test_bad_input(idx, tmp_path, capsys, more):
 
 def test_every_bar_has_its_row():
     rows = {name for bar in mnist.BARS for name in ROWS if bar.startswith(name)}
-    assert rows == {"layered", "deep", "hopfield", "conv", "noisy_symmetric", "noisy_one_sided"}
+    assert rows == {"layered", "deep", "hopfield", "conv", "noisy_symmetric", "noisy_one_sided", "photonic"}

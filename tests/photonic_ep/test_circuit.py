@@ -242,7 +242,7 @@ def test_a_mesh_tile_is_a_circuit():
     source = torch.Generator().manual_seed(0)
     weight = MeshWeight(8, 8, generator=source, imperfections=DEVICE_F.imperfections, dtype=torch.float64)
     netlist = tile_netlist(clements(8), weight.tile_settings())
-    tile, _ = circuit(netlist, {"mzi": models.mzi, "phase_shifter": models.phase_shifter})
+    tile, _ = circuit(netlist, {"mzi": models.mzi, "phase_shifter": models.phase_shifter, "crossing": models.crossing})
     s = tile()
     t = torch.stack([torch.stack([s[f"in_{i}", f"out_{o}"] for i in range(8)]) for o in range(8)])
     torch.testing.assert_close(t, weight.transfer()[0].detach(), atol=1e-13, rtol=0)

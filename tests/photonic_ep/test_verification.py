@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from photonic_ep import circuit, clements, models, reck
+from photonic_ep import circuit, clements, fftnet, models, reck
 from photonic_ep.crosscheck import photontorch, sax
 from photonic_ep.mesh.kernel import cell_matrix, propagate
 from photonic_ep.mesh.netlist import mesh_netlist
 
-PARTS = {"mzi": models.mzi, "straight": models.straight}
+PARTS = {"mzi": models.mzi, "straight": models.straight, "crossing": models.crossing}
 WAVELENGTHS = np.array([1.53, 1.55, 1.571])
 
 
@@ -32,8 +32,10 @@ def imperfect(topology, source):
     return netlist, drawn
 
 
-@pytest.mark.parametrize("shape", [clements, reck])
-@pytest.mark.parametrize("modes", range(2, 9))
+MESHES = [(shape, modes) for shape in (clements, reck) for modes in range(2, 9)] + [(fftnet, 4), (fftnet, 8)]
+
+
+@pytest.mark.parametrize(("shape", "modes"), MESHES)
 def test_three_engines_agree(source, shape, modes):
     topology = shape(modes)
     netlist, drawn = imperfect(topology, source)
@@ -53,9 +55,10 @@ def test_three_engines_agree(source, shape, modes):
 
     # The mesh engine, whose guides are one more loss and phase a column that each light meets
     values = {
-        key: torch.tensor([[drawn[place][key]] for place in topology.mzis]) for key in drawn[0, topology.mzis[0][1]]
+        key: torch.tensor([[drawn[place][key]] for place in topology.mzis], dtype=torch.float64)
+        for key in drawn[topology.mzis[0]]
     }
-    cells = cell_matrix(models.mzi, {key: value.double() for key, value in values.items()})
+    cells = cell_matrix(models.mzi, values)
     guide = models.straight(wl=1.55, length=37.0, loss_dB_cm=2.0)["o1", "o2"]
     light = torch.eye(modes, dtype=torch.complex128)[:, :, None]
     for number, bound in ((torch.complex128, 1e-10), (torch.complex64, 1e-6)):

@@ -1,6 +1,7 @@
 """The mesh as a weight: contract, physics against sax, and EP's gradient down to every phase."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -19,7 +20,7 @@ from ep_core import (
     one_hot,
     relax,
 )
-from photonic_ep import Imperfections, MeshWeight, clements, gradients, models, reck
+from photonic_ep import Imperfections, MeshWeight, Topology, clements, fftnet, gradients, models, reck
 from photonic_ep.crosscheck import sax
 from photonic_ep.detect import homodyne
 from photonic_ep.mesh.netlist import tile_netlist
@@ -58,16 +59,40 @@ def plain_mzi(theta=0.0, phi=0.0, delta_in=0.0, delta_out=0.0, loss_dB=0.0):
     return models.mzi(theta=theta, phi=phi, delta_in=delta_in, delta_out=delta_out, loss_dB=loss_dB)
 
 
-@pytest.mark.parametrize(("topology", "tile"), [(clements, 4), (reck, 5), (clements, 16), (clements, 2)])
-@pytest.mark.parametrize("blocks", [1, 3, 9])
-@pytest.mark.parametrize("imperfections", [Imperfections(), F], ids=["exact", "F"])
-def test_the_compiled_tile_equals_its_cell(source, topology, tile, blocks, imperfections):
+def redundant(modes):
+    return clements(modes, extra=2)
+
+
+def shuffled(modes):
+    """Crossings that end in another order than they began."""
+    turned = (*range(1, modes), 0)
+    return Topology(modes, ((0,), (modes - 2,), tuple(range(0, modes - 1, 2))), ((), turned, turned[::-1]))
+
+
+LOSSY = replace(F, crossing_loss_db=0.16)
+SHAPES = [(clements, 4), (reck, 5), (clements, 16), (clements, 2), (redundant, 4), (fftnet, 8), (shuffled, 5)]
+
+
+@pytest.mark.parametrize(("topology", "tile"), SHAPES)
+@pytest.mark.parametrize("form", ["svd", "unitary"])
+@pytest.mark.parametrize("blocks", [1, 9])
+@pytest.mark.parametrize("imperfections", [Imperfections(), LOSSY], ids=["exact", "F"])
+def test_the_compiled_tile_equals_its_cell(source, topology, tile, form, blocks, imperfections):
     """T to 1e-14 and the gradient of every phase, for few tiles and for more than fill a vector."""
     weights = []
     for cell in (models.mzi, plain_mzi):
         again = torch.Generator().manual_seed(1)
         weights.append(
-            mesh(again, blocks * tile, 2 * tile, tile, topology=topology, imperfections=imperfections, cell=cell)
+            mesh(
+                again,
+                blocks * tile,
+                2 * tile,
+                tile,
+                topology=topology,
+                form=form,
+                imperfections=imperfections,
+                cell=cell,
+            )
         )
     ours, plain = weights
     torch.testing.assert_close(ours.transfer(), plain.transfer(), rtol=0, atol=1e-14)
@@ -78,14 +103,23 @@ def test_the_compiled_tile_equals_its_cell(source, topology, tile, blocks, imper
             torch.testing.assert_close(gradient, theirs[name], rtol=0, atol=1e-13 * float(theirs[name].abs().max()))
 
 
-@pytest.mark.parametrize("topology", [clements, reck])
-@pytest.mark.parametrize("imperfections", [Imperfections(), F], ids=["exact", "F"])
-def test_tile_against_sax_in_both_directions(source, topology, imperfections):
+@pytest.mark.parametrize("topology", [redundant, fftnet, shuffled])
+@pytest.mark.parametrize("form", ["svd", "unitary"])
+def test_contract_of_other_forms(source, topology, form):
+    check_operator(mesh(source, topology=topology, form=form, imperfections=LOSSY))
+
+
+@pytest.mark.parametrize("form", ["svd", "unitary"])
+@pytest.mark.parametrize("topology", [clements, reck, fftnet, shuffled])
+@pytest.mark.parametrize("imperfections", [Imperfections(), LOSSY], ids=["exact", "F"])
+def test_tile_against_sax_in_both_directions(source, topology, form, imperfections):
     """One tile composed by sax: forwards it is T, light from behind sees the transpose."""
-    weight = mesh(source, 4, 8, topology=topology, imperfections=imperfections)
+    weight = mesh(source, 4, 8, topology=topology, form=form, imperfections=imperfections)
     for tile, ours in enumerate(weight.transfer().detach()):
         netlist = tile_netlist(weight.topology, weight.tile_settings(tile))
-        s, ports = sax.solve(netlist, {"mzi": models.mzi, "phase_shifter": models.phase_shifter})
+        s, ports = sax.solve(
+            netlist, {"mzi": models.mzi, "phase_shifter": models.phase_shifter, "crossing": models.crossing}
+        )
         into, out = ([ports.index(f"{side}_{mode}") for mode in range(4)] for side in ("in", "out"))
         whole = torch.from_numpy(s[0])
         torch.testing.assert_close(ours, whole[out][:, into], atol=1e-13, rtol=0)
