@@ -20,6 +20,7 @@ from photonic_ep.mesh.calibrate import lo_refit
 from photonic_ep.mesh.decompose import decomposable, decompose
 from photonic_ep.mesh.imperfections import Imperfections, crosstalk_matrix
 from photonic_ep.mesh.kernel import Cell, Steps, cell_matrix, couplers, propagate, stages
+from photonic_ep.mesh.program import corrected_tile, tile_phases
 from photonic_ep.mesh.topology import MeshName, MeshSteps, Topology, clements
 
 HEADROOM = 3.0  # the receiver gain lets a weight grow to this multiple of its first size
@@ -125,18 +126,23 @@ class MeshWeight(WeightOperator):
         return result
 
     def _gain(self, std: float) -> float:
-        # Re(T) of Haar U, V with attenuators at 1/headroom (U alone has none) has std 1 / (headroom sqrt(2 tile)), less loss
+        # Re(T) of Haar U, V with attenuators at 1/headroom (U alone has none): std 1/(headroom sqrt(2 tile)), less loss
         if not std > 0:
             raise ValueError(f"the standard deviation of the first weights must be positive, not {std}")
-        modes, physics, headroom = self.topology.modes, self.physics, HEADROOM if len(self.meshes) > 1 else 1.0
-        passed = 2 * len(self.meshes) * len(self.topology.mzis) / modes + (len(self.meshes) - 1)
-        crossed = len(self.meshes) * sum(float(self.topology.crossings(c).mean()) for c in range(self.depth))
-        lost = physics.insertion_loss_db * passed + physics.crossing_loss_db * crossed
-        kept = 10 ** (-lost / 20)
+        headroom = HEADROOM if len(self.meshes) > 1 else 1.0
+        return std * headroom * math.sqrt(2 * self.topology.modes) / self.kept
+
+    @property
+    def kept(self) -> float:
+        """Amplitude that the losses leave on the mean way through a tile. ValueError where that is nothing."""
+        modes, physics, meshes = self.topology.modes, self.physics, len(self.meshes)
+        passed = 2 * meshes * len(self.topology.mzis) / modes + (meshes - 1)
+        crossed = meshes * sum(float(self.topology.crossings(c).mean()) for c in range(self.depth))
+        kept = 10 ** (-(physics.insertion_loss_db * passed + physics.crossing_loss_db * crossed) / 20)
         if kept < 1e-6:
             parts = f"{physics.insertion_loss_db:g} dB a MZI, {passed:.0f} in a row, and {crossed:.0f} crossings"
             raise ValueError(f"insertion_loss_db leaves less than 1e-6 of the field: {parts}")
-        return std * headroom * math.sqrt(2 * modes) / kept
+        return kept
 
     def _start(self, generator: torch.Generator | None) -> dict[str, Tensor]:
         modes, result = self.topology.modes, {}
@@ -254,7 +260,7 @@ class MeshWeight(WeightOperator):
             modes, mzis = self.topology.modes, len(self.topology.mzis)
             parts: list[MeshSteps] = []
             wires, first = np.arange(modes), 0
-            for mesh in self.meshes:
+            for _ in self.meshes:
                 parts.append(self.topology.steps(wires, first=first, lossy=lossy))
                 wires, first = parts[-1].exits, first + mzis
                 single = np.stack([wires, np.full(modes, -1)], 1)
@@ -395,6 +401,42 @@ class MeshWeight(WeightOperator):
             owed.copy_(wanted - level)
             held.copy_(level)
         return Written(pulses=pulses)
+
+    @torch.no_grad()
+    def program_matrix_(self, target: Float[Tensor, "out in"]) -> Written:
+        """Set the heaters so that W comes as close to `target` as what the controller knows of the device allows.
+
+        Every tile gets the singular values and vectors of its block of target / g, which the mean loss is made good
+        for; known errors of couplers are corrected (`mesh.program.corrected`), known static phases are subtracted.
+        Then the local oscillators are aligned.
+
+        Raises ValueError where the target has another shape, is not finite, or is beyond what gain and loss allow (it
+        says how many times), or where the form or the topology cannot be decomposed.
+        """
+        shape = (self.out_features, self.in_features)
+        if tuple(target.shape) != shape:
+            raise ValueError(f"this operator holds a matrix of shape {shape}, not {tuple(target.shape)}")
+        if len(self.meshes) == 1:
+            raise ValueError("U alone turns, it cannot hold any matrix: use tiles of form 'svd'")
+        k = self.topology.modes
+        full = target.new_zeros(self.rows * k, self.cols * k, dtype=torch.float64)
+        full[: self.out_features, : self.in_features] = target
+        blocks = full.unflatten(1, (self.cols, k)).unflatten(0, (self.rows, k)).permute(0, 2, 1, 3).flatten(0, 1)
+        phases = tile_phases(blocks.numpy() / (self.gain * self.kept), self.topology)
+        if self.physics.splitter_error and "splitter_error" in self.physics.known:
+            phases = corrected_tile(phases, self.topology, *self.splitter_offset.double().numpy())
+        wanted = torch.cat([torch.from_numpy(np.ascontiguousarray(phases[name])) for name in self.heater_names()])
+        if self.physics.phase_error and "phase_error" in self.physics.known:
+            wanted = wanted - self.phase_offset
+        owned = dict(self.named_parameters())
+        parts = wanted.split([len(p) for p in owned.values()])
+        deltas = {
+            name: (part - held - self.get_buffer(f"owed_{name}")).to(held.dtype)
+            for (name, held), part in zip(owned.items(), parts, strict=True)
+        }
+        written = self.program_(deltas)
+        self.align_()
+        return written
 
     @torch.no_grad()
     def tile_settings(self, tile: int = 0) -> dict[str, dict[str, float]]:

@@ -18,10 +18,11 @@ def tile_netlist(topology: Topology, settings: dict[str, dict[str, float]]) -> N
     """
     wires: list[tuple[str, str]] = []
     inputs: list[str] = []
+    ends: list[str] = []
     if any(name.startswith("att_") for name in settings):
         inputs, ends = _mesh(topology, "v", wires, phases=True)
     starts, outputs = _mesh(topology, "u", wires, phases=True)
-    for mode, (end, start) in enumerate(zip(ends, starts, strict=True) if inputs else ()):
+    for mode, (end, start) in enumerate(zip(ends, starts, strict=False)):
         wires += [(end, f"att_{mode},{TOP_IN}"), (f"att_{mode},{TOP_OUT}", start)]
     instances = {name: {"component": _component(name), "settings": values} for name, values in settings.items()}
     ports = {f"in_{mode}": place for mode, place in enumerate(inputs or starts)}

@@ -70,7 +70,7 @@ class Topology:
         return self.orders[column] if self.orders else ()
 
     def crossings(self, column: int) -> Int[np.ndarray, " modes"]:
-        """How many crossings the light of each place passes in front of a column: one a waveguide that it changes with."""
+        """How many crossings the light of each place passes in front of a column: one a waveguide it changes with."""
         order = np.array(self.order(column) or range(self.modes))
         above = np.arange(self.modes)[:, None] < np.arange(self.modes)
         return (above & (order[:, None] > order)).sum(1) + (above.T & (order[:, None] < order)).sum(1)
@@ -159,7 +159,7 @@ class Topology:
 
 
 def clements(modes: int, extra: int = 0) -> Topology:
-    """Rectangular mesh of `modes` columns (Clements et al., Optica 3:1460, 2016), and of `extra` redundant ones behind."""
+    """Rectangular mesh of `modes` columns (Clements et al., Optica 3:1460, 2016) and `extra` redundant ones behind."""
     if extra < 0:
         raise ValueError(f"a mesh has no or some redundant columns, not {extra}")
     return Topology(modes, tuple(tuple(range(c % 2, modes - 1, 2)) for c in range(modes + extra)))
