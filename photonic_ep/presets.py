@@ -28,12 +28,19 @@ NUDGE_A = NudgeLight(
 
 # phase_error .05 rad, splitter_error .02 rad and dac_bits 8: assumed (no readable measured source).
 # insertion_loss_db .1: lower end of the .1-.2 dB per MZI that Pai et al., Science 380:398 (2023), SM, assume.
+# crossing_loss_db .16: Bogaerts et al., Opt. Lett. 32:2801 (2007), as cited by 2305.19533 (tag B: original unread);
+# Clements and Reck meshes have no crossings.
 # crosstalk .02: assumed, about the 2.5 % measured with deep trenches (Munoz, JSTQE 28, 2022, 2203.16956).
 DEVICE_F = Device(
     tile=8,
     topology=clements,
     imperfections=Imperfections(
-        phase_error=0.05, splitter_error=0.02, insertion_loss_db=0.1, crosstalk=0.02, dac_bits=8
+        phase_error=0.05,
+        splitter_error=0.02,
+        insertion_loss_db=0.1,
+        crossing_loss_db=0.16,
+        crosstalk=0.02,
+        dac_bits=8,
     ),
     state_bits=8,
     nudge=NUDGE_A,

@@ -47,11 +47,11 @@ from ep_core.parallel import Workers
 from ep_core.train import Epoch, OptimiserFactory, check_chain, constant, cosine, staircase
 from experiments.common.nets import graph, neurons
 from experiments.common.options import TrainOptions
-from photonic_ep import Imperfections, IntensityNudge, MeshWeight, clements, gradients, reck
+from photonic_ep import Imperfections, IntensityNudge, MeshWeight, clements, fftnet, gradients, reck
 from photonic_ep.presets import DEVICE_F, NUDGE_A
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
-TOPOLOGIES = {"clements": clements, "reck": reck}
+TOPOLOGIES = {"clements": clements, "reck": reck, "fftnet": fftnet}
 GRADIENTS = {"oracle": gradients.oracle, "twin": gradients.twin}
 ESTIMATORS: dict[str, type[Estimator]] = {
     "one-sided": OneSided,
@@ -218,6 +218,7 @@ def _weight(options: TrainOptions, edge: Edge, std: float, generator: torch.Gene
         phase_error=options.phase_error,
         splitter_error=options.splitter_error,
         insertion_loss_db=options.insertion_loss_db,
+        crossing_loss_db=options.crossing_loss_db,
         crosstalk=options.crosstalk,
         dac_bits=options.dac_bits or None,
         known=DEVICE_F.imperfections.known,

@@ -66,8 +66,8 @@ class TrainOptions:
     backend: Annotated[Literal["ideal", "photonic"] | None, auto("{ideal,photonic}", "photonic")] = None
     """ideal: the matrix itself; photonic: tiles of MZI meshes."""
 
-    topology: Annotated[Literal["clements", "reck"] | None, auto("{clements,reck}", "clements")] = None
-    """Shape of the meshes."""
+    topology: Annotated[Literal["clements", "reck", "fftnet"] | None, auto("{clements,reck,fftnet}", "clements")] = None
+    """Shape of the meshes; fftnet has few MZIs, crossings, and tiles of a power of 2."""
     tile: Annotated[int | None, auto("MODES", "8")] = None
     """Modes of a tile."""
     phase_error: Annotated[float | None, auto("RAD", "0.05")] = None
@@ -76,6 +76,8 @@ class TrainOptions:
     """Standard deviation of each coupler's angle [rad]."""
     insertion_loss_db: Annotated[float | None, auto("DB", "0.1")] = None
     """Loss of both outputs of each MZI [dB]."""
+    crossing_loss_db: Annotated[float | None, auto("DB", "0.16")] = None
+    """Loss of each waveguide at each crossing [dB]; only --topology fftnet has some."""
     crosstalk: Annotated[float | None, auto("SHARE", "0.02")] = None
     """Share of a heater's phase that its neighbour gets; the controller does not know it."""
     dac_bits: Annotated[int | None, auto("BITS", "8")] = None

@@ -173,12 +173,17 @@ def _draw_light(figure: Figure, axes: Axes, operator: MeshWeight, x: torch.Tenso
     edges = [-0.9, *[place + 0.27 for place in v], middle, *[place + 0.27 for place in u], u[-1] + 0.8]
     # Colour and width follow the square root: light behind the attenuators is a tenth, and it is what counts.
     scale = PowerNorm(0.5, 0, float(power.max()) or 1.0)
+    topology, columns = operator.topology, len(v)
     for stage, (left, right) in enumerate(zip(edges, [*edges[1:], u[-1] + 1.3], strict=True)):
-        for mode in range(operator.topology.modes):
+        # In front of V's and U's columns waveguides may cross; behind V come the attenuators.
+        column = stage if stage < columns else stage - columns - 1
+        order = topology.order(column) if stage != columns and column < columns else ()
+        for place, mode in enumerate(order or range(topology.modes)):
             share = float(scale(power[stage, mode]))
+            bend = [right - 0.75, right - 0.55] if order else []
             axes.plot(
-                [left, right],
-                [mode, mode],
+                [left, *bend, right],
+                [mode, mode, place, place] if order else [mode, mode],
                 color=LIGHT(share),
                 linewidth=1 + 5 * share,
                 solid_capstyle="butt",
@@ -325,4 +330,30 @@ def homeostasis_picture(
     right.set_yticks(range(len(names)), list(names.values()))
     right.set_ylim(len(names) - 0.5, -0.7)
     right.set(xlabel="test error [%]", title=f"Trained from 90 degrees, {dataset}", xlim=(0, None))
+    return figure
+
+
+def programming_picture(found: dict[tuple[str, int], list[tuple[float, float, float]]]) -> Figure:
+    """Infidelity against the couplers' spread, and the corrected error against the plain one, a colour a size."""
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    plain = np.empty((0, 3))
+    for n, size in enumerate(sorted({size for _, size in found})):
+        plain, cured = (np.array(found[way, size]) for way in ("plain", "corrected"))
+        left.loglog(plain[:, 0], plain[:, 2], "--", color=f"C{n}", marker="o", markersize=4)
+        left.loglog(cured[:, 0], cured[:, 2].clip(1e-12), color=f"C{n}", marker="o", markersize=4, label=f"N = {size}")
+        right.loglog(plain[:, 1], cured[:, 1], "o", color=f"C{n}", label=f"N = {size}")
+    most = max(point[1] for row in found.values() for point in row)
+    line = np.geomspace(most / 100, most, 20)
+    right.loglog(line, line, color="0.7", linewidth=1, linestyle=":", label="no gain")
+    right.loglog(line, line**2 / 2, color="0.4", linewidth=1, label="square / 2")
+    left.set(
+        xlabel="spread of the couplers' angles [rad]", ylabel="1 - fidelity", title="dashed: plain, solid: corrected"
+    )
+    right.set(xlabel="plain error  |U - target| / sqrt N", ylabel="corrected error", title="the quadratic gain")
+    left.set_xticks(plain[:, 0], [f"{spread:g}" for spread in plain[:, 0]])
+    left.xaxis.set_minor_locator(NullLocator())
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
     return figure

@@ -15,9 +15,9 @@ from experiments.common.shell import run
 from tests.experiments.conftest import QUICK
 
 OPTIONS = """
-dataset data-dir sizes backend topology tile phase-error splitter-error insertion-loss-db crosstalk dac-bits state-bits
-gradient nudge nudge-mode nudge-mw nudge-bits nudge-extinction-db beta estimator steps epochs batch optimiser lr seed
-dtype threads out resume check
+dataset data-dir sizes backend topology tile phase-error splitter-error insertion-loss-db crosstalk crossing-loss-db
+dac-bits state-bits gradient nudge nudge-mode nudge-mw nudge-bits nudge-extinction-db beta estimator steps epochs
+batch optimiser lr seed dtype threads out resume check
 """
 SUMMARY = {
     "test_error",

@@ -7,9 +7,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.linalg import hadamard
 from scipy.stats import ortho_group, unitary_group
 
-from photonic_ep import Imperfections, Topology, clements, decompose, models, reck
+from photonic_ep import Imperfections, Topology, clements, decompose, fftnet, models, reck
 from photonic_ep.mesh.imperfections import crosstalk_matrix
 from photonic_ep.mesh.kernel import cell_matrix, propagate, stages
 
@@ -27,13 +28,22 @@ def rebuild(phases, topology):
 def special(n):
     dft = np.exp(-2j * np.pi * np.outer(range(n), range(n)) / n) / math.sqrt(n)
     swap = np.kron(np.eye(n // 2), [[0, 1], [1, 0]]) if n % 2 == 0 else np.eye(n)
-    return [np.eye(n), np.eye(n)[::-1], np.roll(np.eye(n), 1, 0), swap, dft, np.diag(np.exp(1j * np.arange(n)))]
+    half = n // 2
+    blocks = np.zeros((n, n), complex)
+    blocks[:half, :half] = unitary_group.rvs(half, random_state=5) if half > 1 else 1
+    blocks[half:, half:] = unitary_group.rvs(n - half, random_state=6) if n - half > 1 else 1
+    hadamards = [hadamard(n) / math.sqrt(n)] if n & (n - 1) == 0 else []
+    permutations = [np.eye(n), np.eye(n)[::-1], np.roll(np.eye(n), 1, 0), swap]
+    return [*permutations, dft, np.diag(np.exp(1j * np.arange(n))), blocks, *hadamards]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("n", [2, 3, 4, 7, 8, 16])
+@pytest.mark.parametrize("shape", [*SHAPES, lambda n: clements(n, extra=3)])
+@pytest.mark.parametrize("n", [2, 3, 4, 7, 8, 16, 256])
 def test_decomposition_rebuilds_any_unitary(shape, n):
-    batch = [unitary_group.rvs(n, random_state=s) for s in range(3)] + [ortho_group.rvs(n, random_state=1), *special(n)]
+    batch = [unitary_group.rvs(n, random_state=s) for s in range(3 if n < 256 else 1)] + [
+        ortho_group.rvs(n, random_state=1),
+        *special(n),
+    ]
     targets = np.stack(batch).astype(complex)
     phases = decompose(targets, shape(n))
     assert phases.theta.min() >= 0
@@ -68,6 +78,68 @@ def test_shapes():
 def test_impossible_topologies_are_refused(modes, columns, message):
     with pytest.raises(ValueError, match=message):
         Topology(modes, columns)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Topology(3, ((0,), (1,)), ((0, 1, 2),)), "as many orders"),
+        (lambda: Topology(3, ((0,),), ((0, 1, 1),)), "no permutation of 3 modes"),
+        (lambda: clements(4, extra=-1), "redundant columns, not -1"),
+        (lambda: fftnet(6), "power of 2 modes, not 6"),
+    ],
+)
+def test_impossible_orders_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_an_fftnet_joins_every_input_with_every_output():
+    """Butterflies of 50:50 splits, as in a fast Fourier transform, whatever their phases."""
+    n, topology = 8, fftnet(8)
+    theta = np.full(len(topology.mzis), np.pi / 2)
+    phi = 2 * np.pi * np.random.default_rng(0).random(len(topology.mzis))
+    cells = cell_matrix(models.mzi, {"theta": torch.from_numpy(theta)[:, None], "phi": torch.from_numpy(phi)[:, None]})
+    u = propagate(topology, cells, torch.eye(n, dtype=torch.complex128)[:, :, None])[..., 0].numpy()
+    # Every input reaches every output by exactly one way, with the same power
+    np.testing.assert_allclose(np.abs(u) ** 2, np.full((n, n), 1 / n), atol=1e-14)
+    np.testing.assert_allclose(u @ u.conj().T, np.eye(n), atol=1e-14)
+    assert len(topology.mzis) == n // 2 * 3
+
+
+@pytest.mark.parametrize("modes", [4, 8, 16])
+def test_crossings_are_those_of_the_swaps(modes):
+    topology = fftnet(modes)
+    for column in range(len(topology.columns)):
+        lanes, met = list(range(modes)), np.zeros(modes, int)
+        for tops in topology.swaps(column):
+            for top in tops:
+                met[lanes[top]] += 1
+                met[lanes[top + 1]] += 1
+                lanes[top], lanes[top + 1] = lanes[top + 1], lanes[top]
+        assert tuple(lanes) == topology.order(column)
+        np.testing.assert_array_equal(topology.crossings(column), met[list(topology.order(column))])
+
+
+@pytest.mark.parametrize("inputs", [1, 5])
+@pytest.mark.parametrize("tiles", [2, 20])
+def test_permutations_and_their_losses_propagate(source, inputs, tiles):
+    """Against explicit permutation matrices; the compiled columns take what has no loss."""
+    turned = (2, 0, 1, 4, 3)
+    topology = Topology(5, ((0, 3), (1,), (0, 2)), ((), turned, turned))
+    cells = torch.randn(2, 2, len(topology.mzis), tiles, generator=source, dtype=torch.complex128)
+    fields = torch.randn(5, inputs, tiles, generator=source, dtype=torch.complex128)
+    for crossing in (1.0, 0.8):
+        expected, index = fields, 0
+        for column, tops in enumerate(topology.columns):
+            if topology.order(column):
+                lost = crossing ** torch.from_numpy(topology.crossings(column)).double()
+                expected = lost[:, None, None] * expected[list(topology.order(column))]
+            for top in tops:
+                expected = expected.clone()
+                expected[top : top + 2] = torch.einsum("ijt,jnt->int", cells[:, :, index], expected[top : top + 2])
+                index += 1
+        torch.testing.assert_close(propagate(topology, cells, fields, crossing), expected)
 
 
 def test_any_columns_propagate():
