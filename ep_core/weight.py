@@ -55,7 +55,7 @@ class WeightOperator(nn.Module, ABC):
             raise ValueError(f"a weight needs at least 1 x 1 entries, not {out_features} x {in_features}")
         self.out_features = out_features
         self.in_features = in_features
-        self._matrix: tuple[tuple[object, ...], Tensor] | None = None
+        self._kept: dict[bool, tuple[tuple[object, ...], Tensor]] = {}
 
     @abstractmethod
     def mvm(self, x: Inputs, generator: torch.Generator | None = None) -> Outputs:
@@ -114,7 +114,7 @@ class WeightOperator(nn.Module, ABC):
     def _altered(self: Operator, **attributes: object) -> Operator:
         """Return a copy that shares parameters and buffers, with other plain attributes."""
         twin = copy.copy(self)
-        for name, value in {"_matrix": None, **attributes}.items():
+        for name, value in {"_kept": {}, **attributes}.items():
             setattr(twin, name, value)
         return twin
 
@@ -128,11 +128,11 @@ class WeightOperator(nn.Module, ABC):
         """W_b without read noise: what `vmm` multiplies by."""
         return self.matrix() if self.symmetric else self.vmm(torch.eye(self.out_features, **self.like()))
 
-    def _cached(self, build: Callable[[], Tensor]) -> Tensor:
+    def _cached(self, build: Callable[[], Tensor], *, backward: bool = False) -> Tensor:
         key = tuple((p.data_ptr(), p._version, p.dtype) for p in self.parameters())
-        if self._matrix is None or self._matrix[0] != key:
-            self._matrix = (key, build())
-        return self._matrix[1]
+        if backward not in self._kept or self._kept[backward][0] != key:
+            self._kept[backward] = (key, build())
+        return self._kept[backward][1]
 
     def like(self) -> "Like":
         """The dtype and device of the operator's parameters, as keywords for torch's factories."""

@@ -15,8 +15,8 @@ Gradients = dict[str, Tensor]
 class Modelled(Protocol):
     """A weight operator that can pull gradients of W back to its phases."""
 
-    def pull_back(self, cotangent: Float[Tensor, "out in"]) -> Gradients:
-        """d<cotangent, W(theta)>/dtheta, keyed like `named_parameters()`."""
+    def pull_back(self, cotangent: Float[Tensor, "out in"], backward: bool = False) -> Gradients:
+        """d<cotangent, W(theta)>/dtheta, of W_b if `backward`, keyed like `named_parameters()`."""
         ...
 
     def believed(self) -> "Modelled":
@@ -28,16 +28,16 @@ class Modelled(Protocol):
 class PhaseGradient(Protocol):
     """d<cotangent, W(theta)>/dtheta of an operator, keyed like its `named_parameters()`."""
 
-    def __call__(self, operator: Modelled, cotangent: Float[Tensor, "out in"]) -> Gradients:
-        """Pull the gradient of W back to the phases."""
+    def __call__(self, operator: Modelled, cotangent: Float[Tensor, "out in"], backward: bool = False) -> Gradients:
+        """Pull the gradient of W, or of W_b, back to the phases."""
         ...
 
 
-def oracle(operator: Modelled, cotangent: Float[Tensor, "out in"]) -> Gradients:
+def oracle(operator: Modelled, cotangent: Float[Tensor, "out in"], backward: bool = False) -> Gradients:
     """Pull back through the device as fabricated, unknown imperfections included: the upper bound."""
-    return operator.pull_back(cotangent)
+    return operator.pull_back(cotangent, backward)
 
 
-def twin(operator: Modelled, cotangent: Float[Tensor, "out in"]) -> Gradients:
+def twin(operator: Modelled, cotangent: Float[Tensor, "out in"], backward: bool = False) -> Gradients:
     """Pull back through the controller's model, which holds the known imperfections only."""
-    return oracle(operator.believed(), cotangent)
+    return oracle(operator.believed(), cotangent, backward)

@@ -46,7 +46,8 @@ class MeshWeight(WeightOperator):
     """SVD tiles of MZI meshes that compute W x in one direction and W' y in the other.
 
     Neuron states are real field amplitudes, homodyne detection reads the real quadrature: W = g Re(T). A passive
-    mesh is reciprocal, so light sent backwards sees the transpose, whatever its imperfections: `symmetric`.
+    mesh is reciprocal, so light sent backwards sees the transpose, whatever its imperfections: `symmetric`. Only ports
+    that differ by direction break that: W = g Re(D1 T D2), W_b = g Re(D3 T D4).
     Matrices larger than a tile are blocks; the last ones have dark ports. Photocurrents of a row of tiles add.
 
     Parameters (heaters, tiles), physical radians: v_theta, v_phi, v_alpha, att_theta, u_theta, u_phi, u_alpha.
@@ -65,11 +66,11 @@ class MeshWeight(WeightOperator):
 
     """
 
-    symmetric = True
     phase_offset: Tensor
     splitter_offset: Tensor
     mixing: Tensor
     lo_phase: Tensor
+    port_offset: Tensor
 
     def __init__(
         self,
@@ -105,6 +106,11 @@ class MeshWeight(WeightOperator):
         self._draw(generator, dtype)
         self.program_({name: torch.zeros_like(p) for name, p in self.named_parameters()})
         self.align_()
+
+    @property
+    def symmetric(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether both directions see the same matrix."""
+        return not self.physics.ports
 
     @property
     def depth(self) -> int:
@@ -185,6 +191,11 @@ class MeshWeight(WeightOperator):
         self.register_buffer("splitter_offset", splitter.to(dtype))
         self.register_buffer("mixing", mixing.to(dtype), persistent=False)
         self.register_buffer("lo_phase", torch.zeros(self.tiles, dtype=dtype))
+        if self.physics.ports:
+            # Of each direction: the ports at U, then those at V
+            count = (self.rows + self.cols) * modes
+            drawn = torch.randn(2, 2, count, generator=generator, dtype=torch.float64)
+            self.register_buffer("port_offset", drawn.to(dtype))
 
     @torch.no_grad()
     def align_(self) -> int:
@@ -194,8 +205,8 @@ class MeshWeight(WeightOperator):
         input at a time, two quadratures each. Phases that move turn the crosstalk too, so repeat it now and then.
         """
         model = self._altered(physics=self.physics.believed())
-        self.lo_phase.copy_(lo_refit(self.transfer(), model.transfer()))
-        self._matrix = None
+        self.lo_phase.copy_(lo_refit(self._seen(), model._seen()))
+        self._kept = {}
         return 2 * self.in_features
 
     def _phases(self) -> list[Tensor]:
@@ -271,21 +282,23 @@ class MeshWeight(WeightOperator):
             self._plans[lossy] = MeshSteps(rows, heaters, crossed, wires), which
         return self._plans[lossy]
 
-    def pull_back(self, cotangent: Float[Tensor, "out in"]) -> dict[str, Tensor]:
-        """d<cotangent, W(theta)>/dtheta of every heater, through this very device."""
+    def pull_back(self, cotangent: Float[Tensor, "out in"], backward: bool = False) -> dict[str, Tensor]:
+        """d<cotangent, W(theta)>/dtheta, of W_b if `backward`, of every heater, through this very device."""
         names, parameters = zip(*self.named_parameters(), strict=True)
         if not self._compiles():
             with torch.enable_grad():
-                weight = self.effective()
+                weight = self.effective(backward)
             return dict(zip(names, torch.autograd.grad(weight, parameters, cotangent), strict=True))
         with torch.no_grad():
             k, mzis = self.topology.modes, len(self.topology.mzis)
-            # dL/dT = g e^{i psi} dL/dW, block by block
+            # dL/dT = g e^{i psi} conj(D D') dL/dW, block by block
             full = cotangent.new_zeros(self.rows * k, self.cols * k)
             full[: self.out_features, : self.in_features] = cotangent
             blocks = self.gain * full.unflatten(1, (self.cols, k)).unflatten(0, (self.rows, k)).permute(1, 3, 0, 2)
             psi = self.lo_phase if self.aligned else torch.zeros_like(self.lo_phase)
             light = torch.polar(torch.ones_like(psi), psi) * blocks.reshape(k, k, self.tiles)
+            if self.physics.ports:
+                light = light * self._ports(backward).conj().permute(1, 2, 0)
             steps = self._steps()
             slopes = steps.pull(steps.turns(*self._angles()), light)
             which = self._plan()[1]
@@ -346,11 +359,27 @@ class MeshWeight(WeightOperator):
         """Amplitude that a crossing leaves."""
         return 10 ** (-self.physics.crossing_loss_db / 20)
 
-    def effective(self) -> Float[Tensor, "out in"]:
-        """W = g Re(e^{-i psi} T), psi the tiles' local-oscillator phases; differentiable in the heaters' phases."""
+    def _ports(self, backward: bool) -> Complex[Tensor, "tiles k k"]:
+        """What the ports of each tile's rows and columns multiply its T by: (1 + gain) e^{i phase} of each."""
+        k = self.topology.modes
+        phase, gain = self.port_offset[int(backward)]
+        all_ports = torch.polar(1 + self.physics.port_gain * gain, self.physics.port_phase * phase)
+        rows, cols = all_ports.split([self.rows * k, self.cols * k])
+        both = rows.unflatten(0, (self.rows, 1, k, 1)) * cols.unflatten(0, (1, self.cols, 1, k))
+        return both.flatten(0, 1)
+
+    def _seen(self, backward: bool = False) -> Complex[Tensor, "tiles k k"]:
+        """T between modulators and receivers, as light in one direction sees it."""
+        return self._ports(backward) * self.transfer() if self.physics.ports else self.transfer()
+
+    def effective(self, backward: bool = False) -> Float[Tensor, "out in"]:
+        """W = g Re(e^{-i psi} D1 T D2), psi the tiles' local-oscillator phases, D the ports'; of W_b if `backward`.
+
+        Differentiable in the heaters' phases.
+        """
         k = self.topology.modes
         psi = self.lo_phase[:, None, None] if self.aligned else torch.zeros(())
-        blocks = self.gain * homodyne(self.transfer(), psi).unflatten(0, (self.rows, self.cols))
+        blocks = self.gain * homodyne(self._seen(backward), psi).unflatten(0, (self.rows, self.cols))
         full = blocks.permute(0, 2, 1, 3).reshape(self.rows * k, self.cols * k)
         return full[: self.out_features, : self.in_features]
 
@@ -359,16 +388,21 @@ class MeshWeight(WeightOperator):
         """The effective W, built once for all tiles and kept until a phase changes."""
         return self._cached(lambda: self.effective().contiguous())
 
-    def _weights(self) -> Float[Tensor, "out in"]:
-        return self.effective() if torch.is_grad_enabled() else self.matrix()
+    @torch.no_grad()
+    def reverse(self) -> Float[Tensor, "out in"]:
+        """W_b, kept likewise."""
+        if self.symmetric:
+            return self.matrix()
+        return self._cached(lambda: self.effective(backward=True).contiguous(), backward=True)
 
     def mvm(self, x: Inputs, generator: torch.Generator | None = None) -> Outputs:
         """W x: light enters at V."""
-        return product(x, self._weights())
+        return product(x, self.effective() if torch.is_grad_enabled() else self.matrix())
 
     def vmm(self, y: Outputs, generator: torch.Generator | None = None) -> Inputs:
-        """W' y: light enters at U, backwards."""
-        return product(y, self._weights().mT)
+        """W_b' y: light enters at U, backwards."""
+        held = self.effective(backward=True) if torch.is_grad_enabled() else self.reverse()
+        return product(y, held.mT)
 
     def believed(self) -> "MeshWeight":
         """Return the operator that `bilinear_grad` differentiates: the controller's model under `twin`."""
@@ -378,7 +412,7 @@ class MeshWeight(WeightOperator):
         self, post: Float[Tensor, "batch out"], pre: Float[Tensor, "batch in"], backward: bool = False
     ) -> dict[str, Tensor]:
         """Pull post pre' back to the phases, by `gradient`."""
-        return self.gradient(self, post.mT @ pre)
+        return self.gradient(self, post.mT @ pre, backward)
 
     @torch.no_grad()
     def program_(self, deltas: dict[str, Tensor], generator: torch.Generator | None = None) -> Written:

@@ -220,6 +220,8 @@ def _weight(options: TrainOptions, edge: Edge, std: float, generator: torch.Gene
         insertion_loss_db=options.insertion_loss_db,
         crossing_loss_db=options.crossing_loss_db,
         crosstalk=options.crosstalk,
+        port_phase=options.port_phase,
+        port_gain=options.port_gain,
         dac_bits=options.dac_bits or None,
         known=DEVICE_F.imperfections.known,
     )

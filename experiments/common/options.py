@@ -80,6 +80,10 @@ class TrainOptions:
     """Loss of each waveguide at each crossing [dB]; only --topology fftnet has some."""
     crosstalk: Annotated[float | None, auto("SHARE", "0.02")] = None
     """Share of a heater's phase that its neighbour gets; the controller does not know it."""
+    port_phase: Annotated[float | None, auto("RAD", "0")] = None
+    """Standard deviation of each port's phase, in each direction [rad]: backwards light then sees another matrix."""
+    port_gain: Annotated[float | None, auto("SHARE", "0")] = None
+    """Relative standard deviation of each port's gain, in each direction."""
     dac_bits: Annotated[int | None, auto("BITS", "8")] = None
     """Bits of a phase over 2 pi; 0 = continuous."""
     gradient: Annotated[Literal["oracle", "twin"] | None, auto("{oracle,twin}", "twin")] = None

@@ -22,6 +22,9 @@ class Imperfections:
         crossing_loss_db: loss of each waveguide at each crossing [dB], in topologies that have some.
         crosstalk: phase that a heater adds to a neighbour at distance 1, as a share of its own;
             crosstalk exp(-2 (d - 1)) at distance d on the grid (heater stage, top mode), within a mesh.
+        port_phase: standard deviation of the phase of each port of the operator, in each direction [rad]: between its
+            modulator or receiver and the mesh. Light sent backwards then sees another matrix than W'.
+        port_gain: relative standard deviation of each port's gain, in each direction.
         dac_bits: phases are held in steps of 2 pi / 2^bits; what is rounded away is owed. None = continuous.
         known: names of the imperfections that the controller's model (its twin) includes.
 
@@ -32,6 +35,8 @@ class Imperfections:
     insertion_loss_db: float = 0.0
     crossing_loss_db: float = 0.0
     crosstalk: float = 0.0
+    port_phase: float = 0.0
+    port_gain: float = 0.0
     dac_bits: int | None = None
     known: frozenset[str] = frozenset({"phase_error", "splitter_error", "insertion_loss_db", "crossing_loss_db"})
 
@@ -41,6 +46,8 @@ class Imperfections:
         "insertion_loss_db",
         "crossing_loss_db",
         "crosstalk",
+        "port_phase",
+        "port_gain",
     )
 
     def __post_init__(self) -> None:
@@ -55,6 +62,11 @@ class Imperfections:
         strange = self.known - {f.name for f in fields(self)}
         if strange:
             raise ValueError(f"known names imperfections that do not exist: {sorted(strange)}")
+
+    @property
+    def ports(self) -> bool:
+        """Whether ports differ, so that the two directions do."""
+        return bool(self.port_phase or self.port_gain)
 
     @property
     def step(self) -> float | None:

@@ -85,7 +85,7 @@ def test_asymep_is_exact_to_second_order_for_untied_weights(source, edges):
 def test_asymep_on_nasty_hardware(source):
     net, x, y, _ = setup(source, lambda o, i: NastyWeight(o, i, generator=source))
     for operator in net.operators:
-        operator.crosstalk, operator._matrix = 0.0, None
+        operator.crosstalk, operator._kept = 0.0, {}
     reference = adjoint_gradient(net, x, y, relax(net, x, EXACT).state, LOSS)
     assert compare(AsymEP(beta=1e-3, free=EXACT, nudged=EXACT)(net, x, y).gradients, reference)[0] <= 1e-5
 

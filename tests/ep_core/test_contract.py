@@ -64,8 +64,9 @@ class Broken(NastyWeight):
 
     def matrix(self):
         if self.broken == "cache":
-            self._matrix = self._matrix or (("kept",), super().matrix())
-            return self._matrix[1]
+            if not self._kept:
+                self._kept[False] = (("kept",), super().matrix())
+            return self._kept[False][1]
         return super().matrix()
 
 

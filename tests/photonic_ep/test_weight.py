@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from ep_core import (
+    AsymEP,
     GaussSeidel,
     HardSigmoid,
     Network,
     Sigmoid,
     SquaredError,
     Symmetric,
+    VectorField,
     adjoint_gradient,
     check_operator,
     compare,
@@ -35,6 +37,8 @@ ALONE = {
     "crosstalk": Imperfections(crosstalk=0.02),
     "levels": Imperfections(dac_bits=8),
     "F": F,
+    "ports": Imperfections(port_phase=0.1, port_gain=0.05),
+    "known ports": Imperfections(port_phase=0.1, port_gain=0.05, known=frozenset({"port_phase", "port_gain"})),
     "nothing known": Imperfections(phase_error=0.1, crosstalk=0.02, known=frozenset()),
 }
 
@@ -124,6 +128,43 @@ def test_tile_against_sax_in_both_directions(source, topology, form, imperfectio
         whole = torch.from_numpy(s[0])
         torch.testing.assert_close(ours, whole[out][:, into], atol=1e-13, rtol=0)
         torch.testing.assert_close(ours.mT, whole[into][:, out], atol=1e-13, rtol=0)
+
+
+def test_ports_multiply_the_matrix_of_each_direction(source):
+    """W = g Re(D1 T D2), W_b = g Re(D3 T D4), D of ports that all tiles of a row or a column share."""
+    weight = mesh(source, 6, 7, imperfections=Imperfections(port_phase=0.3, port_gain=0.1))
+    assert not weight.symmetric
+    t = weight.transfer().detach().unflatten(0, (2, 2)).permute(0, 2, 1, 3).reshape(8, 8)
+    psi = weight.lo_phase.view(2, 1, 2, 1).expand(2, 4, 2, 4).reshape(8, 8)
+    for backward, read in ((False, weight.mvm(torch.eye(7, dtype=torch.float64)).mT), (True, weight.reverse())):
+        phase, gain = weight.port_offset[int(backward)]
+        ports = (1 + 0.1 * gain) * torch.exp(0.3j * phase)
+        whole = ports[:8, None] * t * ports[8:] * torch.exp(-1j * psi)
+        torch.testing.assert_close(read.detach(), weight.gain * whole.real[:6, :7])
+    torch.testing.assert_close(weight.vmm(torch.eye(6, dtype=torch.float64)), weight.reverse())
+    phases = weight.port_offset[:, 0]
+    assert float((weight.matrix() - weight.reverse()).norm() / weight.matrix().norm()) > 0.1
+    assert not torch.equal(phases[0], phases[1])
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_ports_cost_ep_its_gradient_and_asymep_mends_it(source, known):
+    """Two hidden layers: W_b != W bends the gradient of EP; with the correction of AsymEP it follows the adjoint."""
+    names = frozenset({"port_phase", "port_gain"} if known else ())
+    ports = Imperfections(port_phase=0.3, port_gain=0.1, known=names)
+    source.manual_seed(2)
+    net = Network(
+        (6, 5, 5, 3), lambda o, i: mesh(source, o, i, imperfections=ports, gradient=gradients.oracle), Sigmoid()
+    )
+    x, y = torch.rand(8, 6, generator=source, dtype=torch.float64), one_hot(torch.arange(8) % 3, 3, torch.float64)
+    solver = GaussSeidel(steps=2000, tolerance=1e-12)
+    exact = adjoint_gradient(net, x, y, relax(net, x, solver).state, SquaredError())
+    errors = {}
+    for kind in (Symmetric, VectorField, AsymEP):
+        estimate = kind(beta=1e-2, free=solver, nudged=solver)(net, x, y)
+        errors[kind] = compare(estimate.gradients, exact)[0]
+    assert errors[AsymEP] < 1e-3 < errors[VectorField]
+    assert errors[AsymEP] < 0.05 * errors[Symmetric]
 
 
 def test_reads_are_homodyne_detection_of_light(source):
@@ -326,7 +367,7 @@ def problem(source, activation, sizes, imperfections, batch=20):
     )
     for operator, norm in zip(net.operators[1:], (0.5, 0.3), strict=False):
         operator.gain *= norm / float(torch.linalg.matrix_norm(operator.matrix(), 2))
-        operator._matrix = None
+        operator._kept = {}
     x = torch.rand(batch, sizes[0], generator=source, dtype=torch.float64)
     y = one_hot(torch.randint(sizes[-1], (batch,), generator=source), sizes[-1], torch.float64)
     return net, x, y
