@@ -46,6 +46,19 @@ def test_learning_runs_as_printed():
         assert (ROOT / "docs" / picture).is_file()
 
 
+def test_meshes_run_as_printed():
+    text = (ROOT / "docs" / "meshes.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    scope = {}
+    exec(code, scope)
+    assert scope["phases"].theta.shape == (120, 5)
+    # Padded ports and the spread of losses are not corrected.
+    assert scope["away"] < 0.1
+    assert tuple(scope["butterflies"].matrix().shape) == (16, 16)
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", text):
+        assert (ROOT / "docs" / picture).is_file()
+
+
 @pytest.mark.parametrize("line", re.findall(r"^python experiments/(.*?)(?:#.*)?$", TEXT, re.M))
 def test_commands_have_real_options(line):
     name, *words = line.split()
