@@ -71,6 +71,7 @@ class MeshWeight(WeightOperator):
     mixing: Tensor
     lo_phase: Tensor
     port_offset: Tensor
+    dead: Tensor
 
     def __init__(
         self,
@@ -111,6 +112,11 @@ class MeshWeight(WeightOperator):
     def symmetric(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether both directions see the same matrix."""
         return not self.physics.ports
+
+    @property
+    def noisy(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether reads with a generator draw noise."""
+        return bool(self.physics.phase_noise or self.physics.detector_noise)
 
     @property
     def depth(self) -> int:
@@ -191,6 +197,9 @@ class MeshWeight(WeightOperator):
         self.register_buffer("splitter_offset", splitter.to(dtype))
         self.register_buffer("mixing", mixing.to(dtype), persistent=False)
         self.register_buffer("lo_phase", torch.zeros(self.tiles, dtype=dtype))
+        if self.physics.stuck:
+            dead = torch.rand(len(names), self.tiles, generator=generator, dtype=torch.float64) < self.physics.stuck
+            self.register_buffer("dead", dead)
         if self.physics.ports:
             # Of each direction: the ports at U, then those at V
             count = (self.rows + self.cols) * modes
@@ -209,19 +218,24 @@ class MeshWeight(WeightOperator):
         self._kept = {}
         return 2 * self.in_features
 
-    def _phases(self) -> list[Tensor]:
-        """Phases that the light sees, by parameter: p + X p + offset."""
+    def _phases(self, generator: torch.Generator | None = None) -> list[Tensor]:
+        """Phases that the light sees, by parameter: p + X p + offset + noise, p 0 where a heater is dead."""
         parameters: list[Tensor] = list(self.parameters())
         phases = torch.cat(parameters)
+        if self.physics.stuck:
+            phases = phases.masked_fill(self.dead, 0.0)
         if self.physics.crosstalk:
             phases = torch.addmm(phases, self.mixing, phases)
         if self.physics.phase_error:
             phases = phases + self.phase_offset
+        if self.physics.phase_noise and generator is not None:
+            drawn = torch.randn(phases.shape, generator=generator, dtype=phases.dtype)
+            phases = phases + self.physics.phase_noise * drawn
         return list(phases.split([len(p) for p in parameters]))
 
-    def _settings(self) -> tuple[dict[str, Tensor | float], Tensor]:
+    def _settings(self, generator: torch.Generator | None = None) -> tuple[dict[str, Tensor | float], Tensor]:
         """Settings of all MZIs (V's, the attenuators, U's), and the output phases (V's, then U's tiles)."""
-        held = dict(zip(self.heater_names(), self._phases(), strict=True))
+        held = dict(zip(self.heater_names(), self._phases(generator), strict=True))
         none = torch.zeros_like(held["u_alpha"])
         several = len(self.meshes) > 1
         settings: dict[str, Tensor | float] = {
@@ -234,9 +248,9 @@ class MeshWeight(WeightOperator):
             settings["loss_dB"] = self.physics.insertion_loss_db
         return settings, torch.cat([held[f"{mesh}_alpha"] for mesh in self.meshes], 1)
 
-    def _cells(self) -> tuple[Tensor, Tensor, Tensor]:
+    def _cells(self, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """The 2 x 2 matrices of V's and U's tiles (2, 2, mzis, tiles), the attenuators' T00, and e^{i alpha} alike."""
-        settings, alpha = self._settings()
+        settings, alpha = self._settings(generator)
         mzis, modes = len(self.topology.mzis), self.topology.modes
         cells = cell_matrix(self.cell, settings)
         turn = torch.polar(torch.ones_like(alpha), alpha)
@@ -248,9 +262,9 @@ class MeshWeight(WeightOperator):
     def _compiles(self) -> bool:
         return self.cell is models.mzi and self.lo_phase.device.type == "cpu"
 
-    def _angles(self) -> tuple[Tensor, Tensor]:
+    def _angles(self, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Return theta and phi of a tile's steps: alpha of V is the attenuators' phi, that of U turns each output."""
-        held = dict(zip(self.heater_names(), self._phases(), strict=True))
+        held = dict(zip(self.heater_names(), self._phases(generator), strict=True))
         none = torch.zeros_like(held["u_alpha"])
         theta, phi = [held["u_theta"], held["u_alpha"]], [held["u_phi"], none]
         if len(self.meshes) > 1:
@@ -315,6 +329,8 @@ class MeshWeight(WeightOperator):
             heaters = torch.cat(found)
             if self.physics.crosstalk:
                 heaters = torch.addmm(heaters, self.mixing.mT, heaters)
+            if self.physics.stuck:
+                heaters = heaters.masked_fill(self.dead, 0.0)
             return dict(zip(names, heaters.split([len(p) for p in parameters]), strict=True))
 
     def _steps(self) -> Steps:
@@ -340,11 +356,11 @@ class MeshWeight(WeightOperator):
             self._stacks[key] = Steps(plan.rows, modes, ratios, plan.exits)
         return self._stacks[key]
 
-    def transfer(self) -> Complex[Tensor, "tiles k k"]:
-        """T = U diag(a) V of every tile, differentiable in the phases."""
+    def transfer(self, generator: torch.Generator | None = None) -> Complex[Tensor, "tiles k k"]:
+        """T = U diag(a) V of every tile, differentiable in the phases; with a generator, that of one noisy read."""
         if self._compiles():
-            return self._steps()(*self._angles()).permute(2, 0, 1)
-        cells, attenuators, alpha = self._cells()
+            return self._steps()(*self._angles(generator)).permute(2, 0, 1)
+        cells, attenuators, alpha = self._cells(generator)
         modes = self.topology.modes
         light = torch.eye(modes, dtype=alpha.dtype, device=alpha.device)
         fields = light[:, :, None].expand(modes, modes, len(self.meshes) * self.tiles)
@@ -368,18 +384,19 @@ class MeshWeight(WeightOperator):
         both = rows.unflatten(0, (self.rows, 1, k, 1)) * cols.unflatten(0, (1, self.cols, 1, k))
         return both.flatten(0, 1)
 
-    def _seen(self, backward: bool = False) -> Complex[Tensor, "tiles k k"]:
+    def _seen(self, backward: bool = False, generator: torch.Generator | None = None) -> Complex[Tensor, "tiles k k"]:
         """T between modulators and receivers, as light in one direction sees it."""
-        return self._ports(backward) * self.transfer() if self.physics.ports else self.transfer()
+        t = self.transfer(generator)
+        return self._ports(backward) * t if self.physics.ports else t
 
-    def effective(self, backward: bool = False) -> Float[Tensor, "out in"]:
+    def effective(self, backward: bool = False, generator: torch.Generator | None = None) -> Float[Tensor, "out in"]:
         """W = g Re(e^{-i psi} D1 T D2), psi the tiles' local-oscillator phases, D the ports'; of W_b if `backward`.
 
-        Differentiable in the heaters' phases.
+        Differentiable in the heaters' phases; with a generator, that of one noisy read.
         """
         k = self.topology.modes
         psi = self.lo_phase[:, None, None] if self.aligned else torch.zeros(())
-        blocks = self.gain * homodyne(self._seen(backward), psi).unflatten(0, (self.rows, self.cols))
+        blocks = self.gain * homodyne(self._seen(backward, generator), psi).unflatten(0, (self.rows, self.cols))
         full = blocks.permute(0, 2, 1, 3).reshape(self.rows * k, self.cols * k)
         return full[: self.out_features, : self.in_features]
 
@@ -397,12 +414,27 @@ class MeshWeight(WeightOperator):
 
     def mvm(self, x: Inputs, generator: torch.Generator | None = None) -> Outputs:
         """W x: light enters at V."""
-        return product(x, self.effective() if torch.is_grad_enabled() else self.matrix())
+        return self._received(product(x, self._read(False, generator)), generator)
 
     def vmm(self, y: Outputs, generator: torch.Generator | None = None) -> Inputs:
         """W_b' y: light enters at U, backwards."""
-        held = self.effective(backward=True) if torch.is_grad_enabled() else self.reverse()
-        return product(y, held.mT)
+        return self._received(product(y, self._read(True, generator).mT), generator)
+
+    def _read(self, backward: bool, generator: torch.Generator | None) -> Float[Tensor, "out in"]:
+        """The matrix that a read in one direction sees: one draw of the phases for the whole batch."""
+        noise = generator if self.physics.phase_noise else None
+        if torch.is_grad_enabled() or noise is not None:
+            return self.effective(backward, noise)
+        return self.reverse() if backward else self.matrix()
+
+    def _received(self, current: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Photocurrents of a row of tiles are added before one receiver, whose noise comes on top."""
+        if generator is None or not self.physics.detector_noise:
+            return current
+        # Complex states are two reads
+        shape = torch.view_as_real(current).shape if current.is_complex() else current.shape
+        drawn = torch.randn(shape, generator=generator, dtype=self.lo_phase.dtype)
+        return current + self.physics.detector_noise * (torch.view_as_complex(drawn) if current.is_complex() else drawn)
 
     def believed(self) -> "MeshWeight":
         """Return the operator that `bilinear_grad` differentiates: the controller's model under `twin`."""

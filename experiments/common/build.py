@@ -222,6 +222,9 @@ def _weight(options: TrainOptions, edge: Edge, std: float, generator: torch.Gene
         crosstalk=options.crosstalk,
         port_phase=options.port_phase,
         port_gain=options.port_gain,
+        stuck=options.stuck,
+        phase_noise=options.phase_noise,
+        detector_noise=options.detector_noise,
         dac_bits=options.dac_bits or None,
         known=DEVICE_F.imperfections.known,
     )

@@ -84,6 +84,12 @@ class TrainOptions:
     """Standard deviation of each port's phase, in each direction [rad]: backwards light then sees another matrix."""
     port_gain: Annotated[float | None, auto("SHARE", "0")] = None
     """Relative standard deviation of each port's gain, in each direction."""
+    stuck: Annotated[float | None, auto("SHARE", "0")] = None
+    """Share of the heaters that are dead; the controller does not know which."""
+    phase_noise: Annotated[float | None, auto("RAD", "0")] = None
+    """Standard deviation of every phase in every read [rad]."""
+    detector_noise: Annotated[float | None, auto("STD", "0")] = None
+    """Standard deviation of what a receiver adds to every read; 1 is a drive of 1."""
     dac_bits: Annotated[int | None, auto("BITS", "8")] = None
     """Bits of a phase over 2 pi; 0 = continuous."""
     gradient: Annotated[Literal["oracle", "twin"] | None, auto("{oracle,twin}", "twin")] = None

@@ -13,7 +13,7 @@ from photonic_ep.mesh.topology import Topology
 
 @dataclass(frozen=True, kw_only=True)
 class Imperfections:
-    """Static imperfections of every tile; all zero = an exact mesh.
+    """Imperfections of every tile; all zero = an exact mesh. Static ones are drawn once, noise in every read.
 
     Attributes:
         phase_error: standard deviation of each heater's static phase error [rad].
@@ -25,6 +25,9 @@ class Imperfections:
         port_phase: standard deviation of the phase of each port of the operator, in each direction [rad]: between its
             modulator or receiver and the mesh. Light sent backwards then sees another matrix than W'.
         port_gain: relative standard deviation of each port's gain, in each direction.
+        stuck: share of the heaters that are dead: no current, no heat, phase 0 whatever they are set to.
+        phase_noise: standard deviation of every phase in every read [rad].
+        detector_noise: standard deviation of what a receiver adds to every read, in units of the neurons' drives.
         dac_bits: phases are held in steps of 2 pi / 2^bits; what is rounded away is owed. None = continuous.
         known: names of the imperfections that the controller's model (its twin) includes.
 
@@ -37,6 +40,9 @@ class Imperfections:
     crosstalk: float = 0.0
     port_phase: float = 0.0
     port_gain: float = 0.0
+    stuck: float = 0.0
+    phase_noise: float = 0.0
+    detector_noise: float = 0.0
     dac_bits: int | None = None
     known: frozenset[str] = frozenset({"phase_error", "splitter_error", "insertion_loss_db", "crossing_loss_db"})
 
@@ -48,6 +54,9 @@ class Imperfections:
         "crosstalk",
         "port_phase",
         "port_gain",
+        "stuck",
+        "phase_noise",
+        "detector_noise",
     )
 
     def __post_init__(self) -> None:
@@ -57,6 +66,8 @@ class Imperfections:
                 raise ValueError(f"{name} must be a finite number, not negative: {value}")
         if self.crosstalk >= 1:
             raise ValueError(f"crosstalk is a share of the neighbour's phase, below 1: {self.crosstalk}")
+        if self.stuck > 1:
+            raise ValueError(f"stuck is a share of the heaters, at most 1: {self.stuck}")
         if self.dac_bits is not None and not 1 <= self.dac_bits <= 24:
             raise ValueError(f"dac_bits must be between 1 and 24 (or none), not {self.dac_bits}")
         strange = self.known - {f.name for f in fields(self)}

@@ -16,8 +16,8 @@ from tests.experiments.conftest import QUICK
 
 OPTIONS = """
 dataset data-dir sizes backend topology tile phase-error splitter-error insertion-loss-db crosstalk crossing-loss-db
-port-phase port-gain dac-bits state-bits gradient nudge nudge-mode nudge-mw nudge-bits nudge-extinction-db beta
-estimator steps epochs batch optimiser lr seed dtype threads out resume check
+port-phase port-gain stuck phase-noise detector-noise dac-bits state-bits gradient nudge nudge-mode nudge-mw
+nudge-bits nudge-extinction-db beta estimator steps epochs batch optimiser lr seed dtype threads out resume check
 """
 SUMMARY = {
     "test_error",

@@ -39,6 +39,9 @@ ALONE = {
     "F": F,
     "ports": Imperfections(port_phase=0.1, port_gain=0.05),
     "known ports": Imperfections(port_phase=0.1, port_gain=0.05, known=frozenset({"port_phase", "port_gain"})),
+    "dead heaters": Imperfections(stuck=0.1, crosstalk=0.02),
+    "known dead heaters": Imperfections(stuck=0.1, crosstalk=0.02, known=frozenset({"stuck", "crosstalk"})),
+    "noise": Imperfections(phase_noise=0.05, detector_noise=0.01),
     "nothing known": Imperfections(phase_error=0.1, crosstalk=0.02, known=frozenset()),
 }
 
@@ -128,6 +131,42 @@ def test_tile_against_sax_in_both_directions(source, topology, form, imperfectio
         whole = torch.from_numpy(s[0])
         torch.testing.assert_close(ours, whole[out][:, into], atol=1e-13, rtol=0)
         torch.testing.assert_close(ours.mT, whole[into][:, out], atol=1e-13, rtol=0)
+
+
+def test_a_dead_heater_moves_nothing(source):
+    weight = mesh(source, 8, 8, imperfections=Imperfections(stuck=0.3))
+    assert 0.2 < float(weight.dead.double().mean()) < 0.4
+    before = weight.matrix().clone()
+    rows = weight.dead.split([len(p) for p in weight.parameters()])
+    weight.program_({name: dead * 0.5 for (name, _), dead in zip(weight.named_parameters(), rows, strict=True)})
+    assert torch.equal(weight.matrix(), before)
+    weight.program_({name: ~dead * 0.5 for (name, _), dead in zip(weight.named_parameters(), rows, strict=True)})
+    assert not torch.allclose(weight.matrix(), before)
+
+
+def test_reads_are_noisy_as_said(source):
+    """A receiver adds its noise once a row of tiles; phases move the whole matrix, all samples of a batch alike."""
+    x = torch.rand(1, 8, generator=source, dtype=torch.float64).expand(4000, -1)
+    weight = mesh(source, 6, 8, imperfections=Imperfections(detector_noise=0.02))
+    assert weight.noisy
+    for read, exact in ((weight.mvm(x, source), weight.mvm(x)), (weight.vmm(x[:, :6], source), weight.vmm(x[:, :6]))):
+        away = (read - exact).detach()
+        assert float(away.std()) == pytest.approx(0.02, rel=0.03)
+        assert float(torch.corrcoef(away.T).fill_diagonal_(0).abs().max()) < 0.08
+    twice = weight.mvm(x.to(torch.complex128), source) - weight.mvm(x).detach()
+    assert float(twice.detach().real.std()) == pytest.approx(float(twice.detach().imag.std()), rel=0.05)
+
+    weight = mesh(source, 6, 8, imperfections=Imperfections(phase_noise=0.01))
+    with torch.no_grad():
+        away = torch.stack([weight.mvm(x[:2], source) - weight.mvm(x[:2]) for _ in range(400)])
+    assert torch.equal(away[:, 0], away[:, 1])
+    # To first order the variance of W x is sigma^2 times the sum of its squared slopes.
+    expected = torch.zeros(6, dtype=torch.float64)
+    for k in range(6):
+        post = torch.zeros(1, 6, dtype=torch.float64)
+        post[0, k] = 1
+        expected[k] = sum(float(g.square().sum()) for g in weight.bilinear_grad(post, x[:1]).values())
+    torch.testing.assert_close(away[:, 0].std(0), 0.01 * expected.sqrt(), rtol=0.15, atol=0)
 
 
 def test_ports_multiply_the_matrix_of_each_direction(source):
