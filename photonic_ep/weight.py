@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ from photonic_ep.mesh.kernel import Cell, Steps, cell_matrix, couplers, propagat
 from photonic_ep.mesh.program import corrected_tile, tile_phases
 from photonic_ep.mesh.topology import MeshName, MeshSteps, Topology, clements
 
+TINY = 1e-300  # stands for a crosstalk whose law is not known, only its table
 HEADROOM = 3.0  # the receiver gain lets a weight grow to this multiple of its first size
 TOP = 2.5 * math.pi  # a heater reaches 2 pi and a margin of pi / 2 before it wraps
 
@@ -97,6 +99,8 @@ class MeshWeight(WeightOperator):
         # Both are shared with the twin.
         self._stacks: dict[tuple, Steps] = {}
         self._plans: dict[bool, tuple[MeshSteps, Tensor | None]] = {}
+        # A measured crosstalk table, which the model then has; the device has its own.
+        self.table: Tensor | None = None
         self.aligned = True  # the model needs no turned oscillators: they make the device agree with it
         self.rows, self.cols = -(-out_features // tile), -(-in_features // tile)
         first = 0.5 / in_features**0.5 if std is None else std
@@ -213,8 +217,7 @@ class MeshWeight(WeightOperator):
         Both directions of a tile share its oscillator: reads stay symmetric. Returns the reads that this took: one
         input at a time, two quadratures each. Phases that move turn the crosstalk too, so repeat it now and then.
         """
-        model = self._altered(physics=self.physics.believed())
-        self.lo_phase.copy_(lo_refit(self._seen(), model._seen()))
+        self.lo_phase.copy_(lo_refit(self._seen(), self._model()._seen()))
         self._kept = {}
         return 2 * self.in_features
 
@@ -225,13 +228,39 @@ class MeshWeight(WeightOperator):
         if self.physics.stuck:
             phases = phases.masked_fill(self.dead, 0.0)
         if self.physics.crosstalk:
-            phases = torch.addmm(phases, self.mixing, phases)
+            phases = torch.addmm(phases, self._mixing, phases)
         if self.physics.phase_error:
             phases = phases + self.phase_offset
         if self.physics.phase_noise and generator is not None:
             drawn = torch.randn(phases.shape, generator=generator, dtype=phases.dtype)
             phases = phases + self.physics.phase_noise * drawn
         return list(phases.split([len(p) for p in parameters]))
+
+    @property
+    def _mixing(self) -> Float[Tensor, "heaters heaters"]:
+        """X: the device's own, or in the model the measured one."""
+        return self.mixing if self.aligned or self.table is None else self.table
+
+    def _model(self) -> "MeshWeight":
+        """The controller's model of the device."""
+        physics = self.physics.believed()
+        if self.table is not None:
+            physics = replace(physics, crosstalk=max(self.physics.crosstalk, TINY))
+        return self._altered(physics=physics, aligned=False)
+
+    def calibrate_(self, table: Float[Tensor, "heaters heaters"]) -> None:
+        """Let the controller's model have this crosstalk: shares of the columns' phases in the rows', by `heater_names`.
+
+        From then on the twin's gradient and `program_matrix_` count with it. Raises ValueError for another size, or
+        where it is not finite or has a share of 1 and more.
+        """
+        count = sum(len(names) for names in self.heater_names().values())
+        if tuple(table.shape) != (count, count):
+            raise ValueError(f"a crosstalk table of this tile is {count} x {count}, not {tuple(table.shape)}")
+        if not bool((table.abs() < 1).all()):
+            raise ValueError("crosstalk shares must be finite and below 1")
+        self.table = table.to(self.lo_phase)
+        self.align_()
 
     def _settings(self, generator: torch.Generator | None = None) -> tuple[dict[str, Tensor | float], Tensor]:
         """Settings of all MZIs (V's, the attenuators, U's), and the output phases (V's, then U's tiles)."""
@@ -328,7 +357,7 @@ class MeshWeight(WeightOperator):
                 found += [phi[mzis:], theta[mzis:]] if mesh == "v" else [theta[mzis:]]
             heaters = torch.cat(found)
             if self.physics.crosstalk:
-                heaters = torch.addmm(heaters, self.mixing.mT, heaters)
+                heaters = torch.addmm(heaters, self._mixing.mT, heaters)
             if self.physics.stuck:
                 heaters = heaters.masked_fill(self.dead, 0.0)
             return dict(zip(names, heaters.split([len(p) for p in parameters]), strict=True))
@@ -438,7 +467,7 @@ class MeshWeight(WeightOperator):
 
     def believed(self) -> "MeshWeight":
         """Return the operator that `bilinear_grad` differentiates: the controller's model under `twin`."""
-        return self._altered(physics=self.physics.believed(), aligned=False) if self.gradient is twin else self
+        return self._model() if self.gradient is twin else self
 
     def bilinear_grad(
         self, post: Float[Tensor, "batch out"], pre: Float[Tensor, "batch in"], backward: bool = False
@@ -494,6 +523,7 @@ class MeshWeight(WeightOperator):
         wanted = torch.cat([torch.from_numpy(np.ascontiguousarray(phases[name])) for name in self.heater_names()])
         if self.physics.phase_error and "phase_error" in self.physics.known:
             wanted = wanted - self.phase_offset
+        wanted = self._against_crosstalk(wanted)
         owned = dict(self.named_parameters())
         parts = wanted.split([len(p) for p in owned.values()])
         deltas = {
@@ -503,6 +533,16 @@ class MeshWeight(WeightOperator):
         written = self.program_(deltas)
         self.align_()
         return written
+
+    def _against_crosstalk(self, seen: Float[Tensor, "heaters tiles"]) -> Float[Tensor, "heaters tiles"]:
+        """p in [0, 2 pi) with p + X p = `seen` modulo 2 pi, X as far as the controller knows it."""
+        model, held = self._model(), torch.remainder(seen, 2 * math.pi)
+        if not model.physics.crosstalk:
+            return held
+        # A contraction for |X| < 1, but for wraps; best effort where it is not.
+        for _ in range(50):
+            held = torch.remainder(seen - model._mixing.double() @ held, 2 * math.pi)
+        return held
 
     @torch.no_grad()
     def tile_settings(self, tile: int = 0) -> dict[str, dict[str, float]]:
