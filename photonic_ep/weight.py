@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 import torch
 from jaxtyping import Complex, Float, Num
-from scipy.stats import unitary_group
 from torch import Tensor, nn
 
 from ep_core import WeightOperator, Written
@@ -18,11 +17,11 @@ from photonic_ep.circuit import models
 from photonic_ep.detect import homodyne
 from photonic_ep.gradients import PhaseGradient, twin
 from photonic_ep.mesh.calibrate import lo_refit
-from photonic_ep.mesh.decompose import decomposable, decompose
 from photonic_ep.mesh.imperfections import Imperfections, crosstalk_matrix
-from photonic_ep.mesh.kernel import Cell, Steps, cell_matrix, couplers, propagate, stages
+from photonic_ep.mesh.kernel import Cell, Steps, cell_matrix, propagate, stages
 from photonic_ep.mesh.program import corrected_tile, tile_phases
-from photonic_ep.mesh.topology import MeshName, MeshSteps, Topology, clements
+from photonic_ep.mesh.tile import Heaters, Tile
+from photonic_ep.mesh.topology import Topology, clements
 
 TINY = 1e-300  # stands for a crosstalk whose law is not known, only its table
 HEADROOM = 3.0  # the receiver gain lets a weight grow to this multiple of its first size
@@ -94,19 +93,17 @@ class MeshWeight(WeightOperator):
         if tile < 2:
             raise ValueError(f"a tile needs at least 2 modes, not {tile}")
         self.topology, self.gradient, self.cell = topology(tile), gradient, cell
-        self.meshes: tuple[MeshName, ...] = ("v", "u") if form == "svd" else ("u",)
+        self.tile = Tile(self.topology, ("v", "u") if form == "svd" else ("u",))
         self.physics = Imperfections() if imperfections is None else imperfections
-        # Both are shared with the twin.
-        self._stacks: dict[tuple, Steps] = {}
-        self._plans: dict[bool, tuple[MeshSteps, Tensor | None]] = {}
+        self._stacks: dict[tuple, Steps] = {}  # shared with the twin
         # A measured crosstalk table, which the model then has; the device has its own.
         self.table: Tensor | None = None
         self.aligned = True  # the model needs no turned oscillators: they make the device agree with it
         self.rows, self.cols = -(-out_features // tile), -(-in_features // tile)
         first = 0.5 / in_features**0.5 if std is None else std
         self.gain = self._gain(first)
-        for name, phases in self._start(generator).items():
-            self.register_parameter(name, nn.Parameter(phases.to(dtype)))
+        for name, phases in self.tile.start(self.tiles, 1 / HEADROOM, generator).items():
+            self.register_parameter(name, nn.Parameter(phases.to(dtype).contiguous()))
             self.register_buffer(f"owed_{name}", torch.zeros_like(phases, dtype=dtype))
         self._draw(generator, dtype)
         self.program_({name: torch.zeros_like(p) for name, p in self.named_parameters()})
@@ -123,79 +120,37 @@ class MeshWeight(WeightOperator):
         return bool(self.physics.phase_noise or self.physics.detector_noise)
 
     @property
-    def depth(self) -> int:
-        """Columns of a mesh."""
-        return len(self.topology.columns)
-
-    @property
     def tiles(self) -> int:
         """Number of tiles; tile (row, col) has index row * cols + col."""
         return self.rows * self.cols
 
     def heater_names(self) -> dict[str, list[str]]:
         """Names of a tile's heaters, INSTANCE.SETTING, by parameter, in the order of the parameter's rows."""
-        result: dict[str, list[str]] = {}
-        for mesh in self.meshes:
-            result |= {f"{mesh}_{kind}": names for kind, names in self.topology.heater_names(mesh).items()}
-            if mesh == "v":
-                result["att_theta"] = [f"att_{mode}.theta" for mode in range(self.topology.modes)]
-        return result
+        return self.tile.heater_names
 
     def _gain(self, std: float) -> float:
         # Re(T) of Haar U, V with attenuators at 1/headroom (U alone has none): std 1/(headroom sqrt(2 tile)), less loss
         if not std > 0:
             raise ValueError(f"the standard deviation of the first weights must be positive, not {std}")
-        headroom = HEADROOM if len(self.meshes) > 1 else 1.0
+        headroom = HEADROOM if self.tile.svd else 1.0
         return std * headroom * math.sqrt(2 * self.topology.modes) / self.kept
 
     @property
     def kept(self) -> float:
         """Amplitude that the losses leave on the mean way through a tile. ValueError where that is nothing."""
-        modes, physics, meshes = self.topology.modes, self.physics, len(self.meshes)
-        passed = 2 * meshes * len(self.topology.mzis) / modes + (meshes - 1)
-        crossed = meshes * sum(float(self.topology.crossings(c).mean()) for c in range(self.depth))
-        kept = 10 ** (-(physics.insertion_loss_db * passed + physics.crossing_loss_db * crossed) / 20)
-        if kept < 1e-6:
-            parts = f"{physics.insertion_loss_db:g} dB a MZI, {passed:.0f} in a row, and {crossed:.0f} crossings"
-            raise ValueError(f"insertion_loss_db leaves less than 1e-6 of the field: {parts}")
-        return kept
-
-    def _start(self, generator: torch.Generator | None) -> dict[str, Tensor]:
-        modes, result = self.topology.modes, {}
-        half = torch.full((modes, self.tiles), 2 * math.asin(1 / HEADROOM), dtype=torch.float64)
-        seed = int(torch.randint(2**31, (), generator=generator))
-        haar = unitary_group.rvs(modes, size=len(self.meshes) * self.tiles, random_state=seed).reshape(-1, modes, modes)
-        for index, mesh in enumerate(self.meshes):
-            if decomposable(self.topology):
-                phases = decompose(haar[index * self.tiles : (index + 1) * self.tiles], self.topology)
-                parts = {"theta": phases.theta, "phi": phases.phi, "alpha": np.ascontiguousarray(phases.alpha)}
-                result |= {f"{mesh}_{kind}": torch.from_numpy(part) for kind, part in parts.items()}
-            else:
-                result |= self._random(mesh, generator)
-            result |= {"att_theta": half} if mesh == "v" else {}
-        return result
-
-    def _random(self, mesh: MeshName, generator: torch.Generator | None) -> dict[str, Tensor]:
-        """Splits that are uniform in power, and uniform phases."""
-        mzis, modes = len(self.topology.mzis), self.topology.modes
-
-        def uniform(count: int) -> Tensor:
-            return torch.rand(count, self.tiles, generator=generator, dtype=torch.float64)
-
-        theta, phi, alpha = 2 * torch.asin(torch.sqrt(uniform(mzis))), uniform(mzis), uniform(modes)
-        return {f"{mesh}_theta": theta, f"{mesh}_phi": 2 * math.pi * phi, f"{mesh}_alpha": 2 * math.pi * alpha}
+        return self.tile.kept(self.physics)
 
     def _draw(self, generator: torch.Generator | None, dtype: torch.dtype) -> None:
         """Draw the static imperfections, in float64 whatever the precision."""
         names = [name for group in self.heater_names().values() for name in group]
-        modes, mzis = self.topology.modes, len(self.topology.mzis)
+        modes = self.topology.modes
+        cells = len(self.tile.meshes) * self.tile.mzis + self.tile.svd * modes
 
         def normal(*shape: int) -> Tensor:
             return torch.randn(*shape, self.tiles, generator=generator, dtype=torch.float64)
 
         offset = self.physics.phase_error * normal(len(names))
-        attenuators = modes if len(self.meshes) > 1 else 0
-        splitter = self.physics.splitter_error * normal(2, len(self.meshes) * mzis + attenuators)
+        splitter = self.physics.splitter_error * normal(2, cells)
         mixing = crosstalk_matrix(self.topology, names, self.physics.crosstalk)
         self.register_buffer("phase_offset", offset.to(dtype))
         self.register_buffer("splitter_offset", splitter.to(dtype))
@@ -221,7 +176,7 @@ class MeshWeight(WeightOperator):
         self._kept = {}
         return 2 * self.in_features
 
-    def _phases(self, generator: torch.Generator | None = None) -> list[Tensor]:
+    def _phases(self, generator: torch.Generator | None = None) -> Heaters:
         """Phases that the light sees, by parameter: p + X p + offset + noise, p 0 where a heater is dead."""
         parameters: list[Tensor] = list(self.parameters())
         phases = torch.cat(parameters)
@@ -234,7 +189,7 @@ class MeshWeight(WeightOperator):
         if self.physics.phase_noise and generator is not None:
             drawn = torch.randn(phases.shape, generator=generator, dtype=phases.dtype)
             phases = phases + self.physics.phase_noise * drawn
-        return list(phases.split([len(p) for p in parameters]))
+        return dict(zip(self.heater_names(), phases.split([len(p) for p in parameters]), strict=True))
 
     @property
     def _mixing(self) -> Float[Tensor, "heaters heaters"]:
@@ -249,7 +204,7 @@ class MeshWeight(WeightOperator):
         return self._altered(physics=physics, aligned=False)
 
     def calibrate_(self, table: Float[Tensor, "heaters heaters"]) -> None:
-        """Let the controller's model have this crosstalk: shares of the columns' phases in the rows', by `heater_names`.
+        """Let the controller's model have this crosstalk: shares of columns' phases in the rows', by `heater_names`.
 
         From then on the twin's gradient and `program_matrix_` count with it. Raises ValueError for another size, or
         where it is not finite or has a share of 1 and more.
@@ -264,26 +219,24 @@ class MeshWeight(WeightOperator):
 
     def _settings(self, generator: torch.Generator | None = None) -> tuple[dict[str, Tensor | float], Tensor]:
         """Settings of all MZIs (V's, the attenuators, U's), and the output phases (V's, then U's tiles)."""
-        held = dict(zip(self.heater_names(), self._phases(generator), strict=True))
+        held, svd = self._phases(generator), self.tile.svd
         none = torch.zeros_like(held["u_alpha"])
-        several = len(self.meshes) > 1
         settings: dict[str, Tensor | float] = {
-            "theta": torch.cat([held["v_theta"], held["att_theta"], held["u_theta"]]) if several else held["u_theta"],
-            "phi": torch.cat([held["v_phi"], none, held["u_phi"]]) if several else held["u_phi"],
+            "theta": torch.cat([held["v_theta"], held["att_theta"], held["u_theta"]]) if svd else held["u_theta"],
+            "phi": torch.cat([held["v_phi"], none, held["u_phi"]]) if svd else held["u_phi"],
         }
         if self.physics.splitter_error:
             settings |= {"delta_in": self.splitter_offset[0], "delta_out": self.splitter_offset[1]}
         if self.physics.insertion_loss_db:
             settings["loss_dB"] = self.physics.insertion_loss_db
-        return settings, torch.cat([held[f"{mesh}_alpha"] for mesh in self.meshes], 1)
+        return settings, torch.cat([held[f"{mesh}_alpha"] for mesh in self.tile.meshes], 1)
 
     def _cells(self, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """The 2 x 2 matrices of V's and U's tiles (2, 2, mzis, tiles), the attenuators' T00, and e^{i alpha} alike."""
         settings, alpha = self._settings(generator)
-        mzis, modes = len(self.topology.mzis), self.topology.modes
-        cells = cell_matrix(self.cell, settings)
-        turn = torch.polar(torch.ones_like(alpha), alpha)
-        if len(self.meshes) == 1:
+        mzis, modes = self.tile.mzis, self.tile.modes
+        cells, turn = cell_matrix(self.cell, settings), torch.polar(torch.ones_like(alpha), alpha)
+        if not self.tile.svd:
             return cells, turn.new_ones(modes, self.tiles), turn
         v, attenuators, u = cells.split([mzis, modes, mzis], 2)
         return torch.cat([v, u], 3), attenuators[0, 0], turn
@@ -292,38 +245,8 @@ class MeshWeight(WeightOperator):
         return self.cell is models.mzi and self.lo_phase.device.type == "cpu"
 
     def _angles(self, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Return theta and phi of a tile's steps: alpha of V is the attenuators' phi, that of U turns each output."""
-        held = dict(zip(self.heater_names(), self._phases(generator), strict=True))
-        none = torch.zeros_like(held["u_alpha"])
-        theta, phi = [held["u_theta"], held["u_alpha"]], [held["u_phi"], none]
-        if len(self.meshes) > 1:
-            theta, phi = [held["v_theta"], held["att_theta"], *theta], [held["v_phi"], held["v_alpha"], *phi]
-        which = self._plan()[1]
-        if which is None:
-            return torch.cat(theta), torch.cat(phi)
-        # Crossings have no heater: they come last.
-        return torch.cat([*theta, none[:1]])[which], torch.cat([*phi, none[:1]])[which]
-
-    def _plan(self) -> tuple[MeshSteps, Tensor | None]:
-        """Steps of a tile, V first; and which of the heaters (V's MZIs, attenuators, U's, outputs, none) each is.
-
-        None where they are all heaters, in this order.
-        """
-        lossy = bool(self.physics.crossing_loss_db) and bool(self.topology.orders)
-        if lossy not in self._plans:
-            modes, mzis = self.topology.modes, len(self.topology.mzis)
-            parts: list[MeshSteps] = []
-            wires, first = np.arange(modes), 0
-            for _ in self.meshes:
-                parts.append(self.topology.steps(wires, first=first, lossy=lossy))
-                wires, first = parts[-1].exits, first + mzis
-                single = np.stack([wires, np.full(modes, -1)], 1)
-                parts.append(MeshSteps(single, first + np.arange(modes), np.zeros(modes, np.int64), wires))
-                first += modes
-            rows, heaters, crossed = (np.concatenate([part[i] for part in parts]) for i in range(3))
-            which = torch.from_numpy(np.where(heaters < 0, first, heaters)) if lossy else None
-            self._plans[lossy] = MeshSteps(rows, heaters, crossed, wires), which
-        return self._plans[lossy]
+        """Theta and phi of a tile's steps."""
+        return self.tile.angles(self._phases(generator), self.physics)
 
     def pull_back(self, cotangent: Float[Tensor, "out in"], backward: bool = False) -> dict[str, Tensor]:
         """d<cotangent, W(theta)>/dtheta, of W_b if `backward`, of every heater, through this very device."""
@@ -333,7 +256,7 @@ class MeshWeight(WeightOperator):
                 weight = self.effective(backward)
             return dict(zip(names, torch.autograd.grad(weight, parameters, cotangent), strict=True))
         with torch.no_grad():
-            k, mzis = self.topology.modes, len(self.topology.mzis)
+            k = self.topology.modes
             # dL/dT = g e^{i psi} conj(D D') dL/dW, block by block
             full = cotangent.new_zeros(self.rows * k, self.cols * k)
             full[: self.out_features, : self.in_features] = cotangent
@@ -344,18 +267,7 @@ class MeshWeight(WeightOperator):
                 light = light * self._ports(backward).conj().permute(1, 2, 0)
             steps = self._steps()
             slopes = steps.pull(steps.turns(*self._angles()), light)
-            which = self._plan()[1]
-            if which is not None:
-                room = slopes.new_zeros(2, len(self.meshes) * (mzis + k) + 1, self.tiles)
-                slopes = room.index_add_(1, which, slopes)[:, :-1]
-            found: list[Tensor] = []
-            for mesh, (theta, phi) in zip(
-                self.meshes, zip(*(s.split(mzis + k) for s in slopes), strict=True), strict=True
-            ):
-                found += [theta[:mzis], phi[:mzis]]
-                # alpha of V is the attenuators' phi, beside their theta
-                found += [phi[mzis:], theta[mzis:]] if mesh == "v" else [theta[mzis:]]
-            heaters = torch.cat(found)
+            heaters = self.tile.heaters(slopes, self.physics)
             if self.physics.crosstalk:
                 heaters = torch.addmm(heaters, self._mixing.mT, heaters)
             if self.physics.stuck:
@@ -370,19 +282,8 @@ class MeshWeight(WeightOperator):
         if key not in self._stacks:
             if len(self._stacks) > 1:  # those of device and twin are enough
                 self._stacks.clear()
-            plan, which = self._plan()
-            modes = self.topology.modes
             errors = offset if physics.splitter_error else torch.zeros_like(offset)
-            ratios = couplers(errors[0], errors[1], 10 ** (-physics.insertion_loss_db / 20))
-            # What only turns light, or crosses, lets pass what its T00 says.
-            straight = torch.zeros(4, modes + 1, self.tiles, dtype=offset.dtype)
-            straight[0] = 1
-            ratios = torch.cat([ratios, straight], 1)
-            ratios = ratios[:, :-1] if which is None else ratios[:, which]
-            ratios[0] *= torch.from_numpy(10 ** (-physics.crossing_loss_db * plan.crossed / 20))[:, None].to(
-                offset.dtype
-            )
-            self._stacks[key] = Steps(plan.rows, modes, ratios, plan.exits)
+            self._stacks[key] = self.tile.steps(errors, physics)
         return self._stacks[key]
 
     def transfer(self, generator: torch.Generator | None = None) -> Complex[Tensor, "tiles k k"]:
@@ -392,9 +293,9 @@ class MeshWeight(WeightOperator):
         cells, attenuators, alpha = self._cells(generator)
         modes = self.topology.modes
         light = torch.eye(modes, dtype=alpha.dtype, device=alpha.device)
-        fields = light[:, :, None].expand(modes, modes, len(self.meshes) * self.tiles)
+        fields = light[:, :, None].expand(modes, modes, len(self.tile.meshes) * self.tiles)
         meshes = alpha[:, None] * propagate(self.topology, cells, fields, self._crossing)
-        if len(self.meshes) == 1:
+        if not self.tile.svd:
             return meshes.permute(2, 0, 1)
         v, u = meshes.split(self.tiles, 2)
         return (u * attenuators).permute(2, 0, 1) @ v.permute(2, 0, 1)
@@ -511,7 +412,7 @@ class MeshWeight(WeightOperator):
         shape = (self.out_features, self.in_features)
         if tuple(target.shape) != shape:
             raise ValueError(f"this operator holds a matrix of shape {shape}, not {tuple(target.shape)}")
-        if len(self.meshes) == 1:
+        if not self.tile.svd:
             raise ValueError("U alone turns, it cannot hold any matrix: use tiles of form 'svd'")
         k = self.topology.modes
         full = target.new_zeros(self.rows * k, self.cols * k, dtype=torch.float64)
@@ -549,16 +450,16 @@ class MeshWeight(WeightOperator):
         """Settings of every instance of one tile as the light meets them, imperfections included, for netlists."""
         settings, alpha = self._settings()
         names = []
-        for mesh in self.meshes:
+        for mesh in self.tile.meshes:
             names += [f"{mesh}_mzi_{column}_{top}" for column, top in self.topology.mzis]
             names += [f"att_{mode}" for mode in range(self.topology.modes)] if mesh == "v" else []
         result = {
             name: {key: float(v[row, tile]) if isinstance(v, Tensor) else v for key, v in settings.items()}
             for row, name in enumerate(names)
         }
-        for number, mesh in enumerate(self.meshes):
+        for number, mesh in enumerate(self.tile.meshes):
             index = number * self.tiles + tile
-            for column in range(self.depth):
+            for column in range(len(self.topology.columns)):
                 crossing = {"loss_dB": self.physics.crossing_loss_db}
                 result |= {name: dict(crossing) for name, _ in self.topology.crossing_names(mesh, column)}
             for mode in range(self.topology.modes):
@@ -573,7 +474,7 @@ class MeshWeight(WeightOperator):
         """
         cells, attenuators, alpha = self._cells()
         fields = [x[:, None, None].to(alpha.dtype)]
-        for number, mesh in enumerate(self.meshes):
+        for number, mesh in enumerate(self.tile.meshes):
             index = number * self.tiles + tile
             fields += stages(self.topology, cells[..., index : index + 1], fields[-1], self._crossing)
             last = alpha[:, index, None, None] * fields[-1]
