@@ -33,8 +33,8 @@ def share(name: str, value: Setting) -> Number:
 
 
 def read(*settings: Setting) -> list[Number]:
-    """Arrays as tensors, whole numbers in tensors as doubles."""
-    return [s if isinstance(s, float | int) else plain(s) for s in settings]
+    """Arrays as tensors, whole numbers as doubles."""
+    return [float(s) if isinstance(s, float | int) else plain(s) for s in settings]
 
 
 def cos(x: Number) -> Number:
