@@ -102,7 +102,7 @@ class Phases:
             drive.contiguous().numpy(),
             bias.numpy(),
             (bias if target is None else target).numpy(),
-            (drive.new_empty(0, 0, 0) if given is None else given.contiguous()).numpy(),
+            None if given is None else given.contiguous().numpy(),
             frozen,
             start is None,
             forced,
@@ -132,12 +132,13 @@ def _constants(
     solvers: tuple[Solver, ...],
     strengths: tuple[float, ...],
     shares: tuple[float, ...],
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     """What every batch has in common, as `relax_all` wants it."""
     boxes = [end for a in activations for end in (a.low, a.high)]
     tolerances = [solver.tolerance for solver in (solvers[0], solvers[-1])]
     levels = [1 / a.level if a.level else 0.0 for a in activations]
+    stepped = np.array(levels, number) if any(levels) else None
     pulls = [
         end for pair in zip((0.0, *strengths), shares or (0.0,) * (1 + len(strengths)), strict=True) for end in pair
     ]
-    return np.array(boxes + tolerances + levels + pulls, number), np.array([solver.steps for solver in solvers])
+    return np.array(boxes + tolerances + pulls, number), stepped, np.array([solver.steps for solver in solvers])

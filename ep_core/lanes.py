@@ -205,61 +205,83 @@ def _largest(lanes):
 
 
 @compiled
-def _rho(drive, low, high, levels):
+def _clip(drive, low, high):
     state = low if drive < low else drive
-    state = high if state > high else state
-    if levels > 0:
-        state = np.rint((state - low) * levels) / levels + low
-    return state
+    return high if state > high else state
 
 
 @compiled
-def _relax(w, c, bias, pull, given, row, stiffness, o, h, v, sums, most, boxes, levels, steps, tolerance):
+def _rho(drive, low, high, levels, layer):
+    state = _clip(drive, low, high)
+    # numba leaves out what follows where there are no levels, and compiles once more where there are.
+    if levels is None:
+        return state
+    return np.rint((state - low) * levels[layer]) / levels[layer] + low if levels[layer] > 0 else state
+
+
+@compiled
+def _swept(w, c, o, h, sums, most, boxes, levels, watched):
+    """A sweep over the hidden neurons; returns how far they moved, if watched."""
+    none, low, high = o.dtype.type(0), boxes[0, 0], boxes[0, 1]
+    stepped = False
+    if levels is not None:
+        stepped = levels[0] > none
+        if stepped and watched:
+            _watched_step(w, c, o, h, sums, low, high, levels[0], 1 / levels[0], most)
+        elif stepped:
+            _step(w, c, o, h, sums, low, high, levels[0], 1 / levels[0], most)
+    if not stepped:
+        if watched:
+            _watched_sweep(w, c, o, h, sums, low, high, none, none, most)
+        else:
+            _sweep(w, c, o, h, sums, low, high, none, none, most)
+    return _largest(most) if watched else none
+
+
+@compiled
+def _relax(w, c, bias, sample, pull, given, row, stiffness, o, h, v, sums, most, boxes, levels, steps, tolerance):
     """Sweep until no neuron moves by more than the tolerance, or to the end where it is 0; return how many it took.
 
     v becomes the drives of the outputs, of which a nudge that follows them is a part. The force of each sweep may be
     `given`, and the last that without noise.
     """
-    none, one, low, high = o.dtype.type(0), o.dtype.type(1), boxes[0, 0], boxes[0, 1]
-    level, distance = levels[0], one / levels[0] if levels[0] > none else none
-    took = steps
+    none, took = o.dtype.type(0), steps
     for step in range(steps):
         sums[:] = none
-        moved = none
-        if tolerance > none:
-            if level > none:
-                _watched_step(w, c, o, h, sums, low, high, level, distance, most)
-            else:
-                _watched_sweep(w, c, o, h, sums, low, high, level, distance, most)
-            moved = _largest(most)
-        elif level > none:
-            _step(w, c, o, h, sums, low, high, level, distance, most)
-        else:
-            _sweep(w, c, o, h, sums, low, high, level, distance, most)
+        moved = _swept(w, c, o, h, sums, most, boxes, levels, tolerance > none)
         for k in range(len(o)):
-            old, v[k] = o[k], bias[k] + _total(sums, k)
-            force = given[step, row, k] if given.size else pull[k] - stiffness * old
-            o[k] = _rho(v[k] + force, boxes[1, 0], boxes[1, 1], levels[1])
+            old, v[k] = o[k], bias[sample, k] + _total(sums, k)
+            if given is None:  # noqa: SIM108 (numba leaves out a branch, not an arm)
+                drive = v[k] + (pull[k] - stiffness * old)
+            else:
+                drive = v[k] + given[step, row, k]
+            o[k] = _rho(drive, boxes[1, 0], boxes[1, 1], levels, 1)
             moved = max(moved, abs(o[k] - old))
         if tolerance > none and not moved > tolerance:
             took = step + 1
             break
     for k in range(len(o)):
-        v[k] += given[steps, row, k] if given.size else pull[k] - stiffness * o[k]
+        if given is None:
+            v[k] += pull[k] - stiffness * o[k]
+        else:
+            v[k] += given[steps, row, k]
     return took
 
 
 @compiled
 def _residual(w, c, o, h, v, boxes, levels, most):
     """Largest |rho(u) - s| at the end, v being the drives of the outputs; NaN if a drive is."""
-    none, one = o.dtype.type(0), o.dtype.type(1)
-    if levels[0] > none:
-        _step_gap(w, c, o, h, boxes[0, 0], boxes[0, 1], levels[0], one / levels[0], most)
-    else:
+    none = o.dtype.type(0)
+    stepped = False
+    if levels is not None:
+        stepped = levels[0] > none
+        if stepped:
+            _step_gap(w, c, o, h, boxes[0, 0], boxes[0, 1], levels[0], 1 / levels[0], most)
+    if not stepped:
         _gap(w, c, o, h, boxes[0, 0], boxes[0, 1], none, none, most)
     worst, total = _largest(most), none
     for k in range(len(o)):
-        away = abs(_rho(v[k], boxes[1, 0], boxes[1, 1], levels[1]) - o[k])
+        away = abs(_rho(v[k], boxes[1, 0], boxes[1, 1], levels, 1) - o[k])
         worst = away if away > worst else worst
         total += v[k]
     return worst + total * none
@@ -289,19 +311,18 @@ def room(width: int, outputs: int, itemsize: int) -> int:
 
 
 @compiled
-def relax_all(w, drive, bias, target, given, frozen, rest, forced, numbers, steps, memory, counts):
+def relax_all(w, drive, bias, target, given, frozen, rest, forced, numbers, levels, steps, memory, counts):
     """Run each sample's free phase, then its pulled ones from there; see `kernel.Phases`.
 
-    `given` (steps + 1, samples, outputs) are the forces of a lone phase, and at last those without noise; or empty.
-    `numbers` holds the boxes of both layers, the tolerances of both kinds of phases and the levels of both layers in a
-    unit (0: none), then beta and f of each phase. `memory` holds working memory, then states of hidden neurons, of
-    outputs, residuals, and if `forced` the forces on hidden neurons, summed over phases, those on outputs, and both
-    summed over all. `counts` becomes the most sweeps that a free and a pulled phase took, how many they took together,
-    and whether all residuals are finite.
+    `given` (steps + 1, samples, outputs) are the forces of a lone phase, and at last those without noise; or None.
+    `numbers` holds the boxes of both layers and the tolerances of both kinds of phases, then beta and f of each phase;
+    `levels` those of both layers in a unit (0: none), or None. `memory` holds working memory, then states of hidden
+    neurons, of outputs, residuals, and if `forced` the forces on hidden neurons, summed over phases, those on outputs,
+    and both summed over all. `counts` becomes the most sweeps that a free and a pulled phase took, how many they took
+    together, and whether all residuals are finite.
     """
-    (batch, width), outputs, phases = drive.shape, len(w), (len(numbers) - 8) // 2
-    boxes, tolerances, levels = numbers[:4].reshape(2, 2), numbers[4:6], numbers[6:8]
-    pulls = numbers[8:].reshape(phases, 2)
+    (batch, width), outputs, phases = drive.shape, len(w), (len(numbers) - 6) // 2
+    boxes, tolerances, pulls = numbers[:4].reshape(2, 2), numbers[4:6], numbers[6:].reshape(phases, 2)
     lanes, none = BYTES // memory.itemsize, memory.dtype.type(0)
     wide, several, rows = _whole(width, lanes), _whole(3 * outputs, lanes), phases * batch
 
@@ -324,7 +345,7 @@ def relax_all(w, drive, bias, target, given, frozen, rest, forced, numbers, step
     padded[:, :width], padded[:, width:] = w, none
     # What fills up the last vector stays where it is
     c[width:] = none
-    h[width:] = _rho(none, boxes[0, 0], boxes[0, 1], levels[0])
+    h[width:] = _rho(none, boxes[0, 0], boxes[0, 1], levels, 0)
     counts[:], total_push[:], total_force[:], finite = 0, none, none, none
     # Loops, because numba's copies of slices are slow
     for b in range(batch):
@@ -343,7 +364,8 @@ def relax_all(w, drive, bias, target, given, frozen, rest, forced, numbers, step
             took = _relax(
                 padded,
                 c,
-                bias[b],
+                bias,
+                b,
                 pull,
                 given,
                 row,
