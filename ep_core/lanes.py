@@ -222,14 +222,14 @@ def _rho(drive, low, high, levels, layer):
 @compiled
 def _swept(w, c, o, h, sums, most, boxes, levels, watched):
     """A sweep over the hidden neurons; returns how far they moved, if watched."""
-    none, low, high = o.dtype.type(0), boxes[0, 0], boxes[0, 1]
+    none, one, low, high = o.dtype.type(0), o.dtype.type(1), boxes[0, 0], boxes[0, 1]
     stepped = False
     if levels is not None:
         stepped = levels[0] > none
         if stepped and watched:
-            _watched_step(w, c, o, h, sums, low, high, levels[0], 1 / levels[0], most)
+            _watched_step(w, c, o, h, sums, low, high, levels[0], one / levels[0], most)
         elif stepped:
-            _step(w, c, o, h, sums, low, high, levels[0], 1 / levels[0], most)
+            _step(w, c, o, h, sums, low, high, levels[0], one / levels[0], most)
     if not stepped:
         if watched:
             _watched_sweep(w, c, o, h, sums, low, high, none, none, most)
@@ -271,12 +271,12 @@ def _relax(w, c, bias, sample, pull, given, row, stiffness, o, h, v, sums, most,
 @compiled
 def _residual(w, c, o, h, v, boxes, levels, most):
     """Largest |rho(u) - s| at the end, v being the drives of the outputs; NaN if a drive is."""
-    none = o.dtype.type(0)
+    none, one = o.dtype.type(0), o.dtype.type(1)
     stepped = False
     if levels is not None:
         stepped = levels[0] > none
         if stepped:
-            _step_gap(w, c, o, h, boxes[0, 0], boxes[0, 1], levels[0], 1 / levels[0], most)
+            _step_gap(w, c, o, h, boxes[0, 0], boxes[0, 1], levels[0], one / levels[0], most)
     if not stepped:
         _gap(w, c, o, h, boxes[0, 0], boxes[0, 1], none, none, most)
     worst, total = _largest(most), none

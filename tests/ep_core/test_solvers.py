@@ -152,6 +152,19 @@ def test_compiled_sweeps_are_those_of_torch(source, hidden, outputs, nudge, kind
         torch.testing.assert_close(gradient, slow.gradients[name], **close)
 
 
+@pytest.mark.parametrize("nudge", NUDGES, ids=["closed", "frozen", "light"])
+def test_levels_in_single_precision_are_torchs(source, nudge):
+    """States are levels, but for the few that rounding puts on the other side of a half."""
+    net = boxed(source, 60, 10, bits=6)
+    x = torch.rand(37, 8, generator=source, dtype=torch.float64)
+    fast, slow = swept(net.float(), x.float(), Symmetric, nudge, 1e-4)
+    for mine, theirs in ((fast.free, slow.free), (fast.nudged, slow.nudged)):
+        for a, b, neurons in zip(mine.state, theirs.state, net.activations, strict=True):
+            away = (a - b).abs()
+            assert float((away > 1e-5).double().mean()) < 0.01
+            assert float(away.max()) < 3 * neurons.level
+
+
 @pytest.mark.parametrize("nudge", NUDGES[:2], ids=["closed", "frozen"])
 def test_compiled_sweeps_in_single_precision_are_as_exact_as_torchs(source, nudge):
     """All sweeps are made: where samples stop by themselves, rounding decides when."""
