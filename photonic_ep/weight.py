@@ -29,15 +29,19 @@ TOP = 2.5 * math.pi  # a heater reaches 2 pi and a margin of pi / 2 before it wr
 
 
 @compiled
-def turn_heaters(held, owed, delta, top, step):  # noqa: ANN001, ANN201
+def turn_heaters(held, owed, delta, top, step, codes):  # noqa: ANN001, ANN201
     """`program_` of one parameter on the CPU, in one pass; returns how many phases changed."""
     pulses, turn = 0, held.dtype.type(2 * math.pi)
     top, step, none = held.dtype.type(top), held.dtype.type(step), held.dtype.type(0)
+    codes = held.dtype.type(codes)
     for i in range(len(held)):
         wanted = held[i] + owed[i] + delta[i]
         if wanted < none or wanted > top:
             wanted -= turn * math.floor(wanted / turn)
         level = step * np.rint(wanted / step) if step > none else wanted
+        if codes > none:
+            share = np.rint(codes * np.sqrt(wanted / top)) / codes
+            level = top * share * share
         pulses += level != held[i]
         owed[i], held[i] = wanted - level, level
     return pulses
@@ -386,13 +390,15 @@ class MeshWeight(WeightOperator):
             if held.device.type == "cpu":
                 own = held.detach().view(-1).numpy(), owed.view(-1).numpy()
                 delta = deltas[name].to(held.dtype).reshape(-1).numpy()
-                pulses += turn_heaters(*own, delta, TOP, 0.0 if step is None else step)
+                pulses += turn_heaters(*own, delta, TOP, 0.0 if step is None else step, self.physics.codes)
                 torch.autograd.graph.increment_version((held, owed))
                 continue
             wanted = held + owed + deltas[name]
             outside = (wanted < 0) | (wanted > TOP)
             wanted = torch.where(outside, torch.remainder(wanted, 2 * math.pi), wanted)
             level = wanted if step is None else step * torch.round(wanted / step)
+            if self.physics.codes:
+                level = TOP * (torch.round(self.physics.codes * (wanted / TOP).sqrt()) / self.physics.codes) ** 2
             pulses += int(torch.count_nonzero(level != held))
             owed.copy_(wanted - level)
             held.copy_(level)

@@ -226,6 +226,7 @@ def _weight(options: TrainOptions, edge: Edge, std: float, generator: torch.Gene
         phase_noise=options.phase_noise,
         detector_noise=options.detector_noise,
         dac_bits=options.dac_bits or None,
+        dac_volts=options.dac_volts,
         known=DEVICE_F.imperfections.known,
     )
     return partial(

@@ -92,6 +92,8 @@ class TrainOptions:
     """Standard deviation of what a receiver adds to every read; 1 is a drive of 1."""
     dac_bits: Annotated[int | None, auto("BITS", "8")] = None
     """Bits of a phase over 2 pi; 0 = continuous."""
+    dac_volts: bool = False
+    """The heaters' converters step in volts instead of in phase."""
     gradient: Annotated[Literal["oracle", "twin"] | None, auto("{oracle,twin}", "twin")] = None
     """Phase gradient from the true device or from the controller's model of it."""
 

@@ -190,6 +190,8 @@ def _check_shape(full: TrainOptions) -> None:
         )
     if full.skip and (full.net == "hopfield" or len(full.sizes) < 3):
         raise ValueError("--skip needs layers that it can skip: --net layered or conv, and three sizes")
+    if full.dac_volts and not (full.backend == "photonic" and full.dac_bits):
+        raise ValueError("--dac-volts needs heaters with a converter: --backend photonic, and --dac-bits")
 
 
 def _fill(options: TrainOptions, values: dict[str, object]) -> TrainOptions:

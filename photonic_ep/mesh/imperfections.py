@@ -29,6 +29,8 @@ class Imperfections:
         phase_noise: standard deviation of every phase in every read [rad].
         detector_noise: standard deviation of what a receiver adds to every read, in units of the neurons' drives.
         dac_bits: phases are held in steps of 2 pi / 2^bits; what is rounded away is owed. None = continuous.
+        dac_volts: the converter's steps are equal in volts instead, over the heater's whole range: heat is V^2 / R, so
+            the phase is that of full scale times (n / (2^bits - 1))^2.
         known: names of the imperfections that the controller's model (its twin) includes.
 
     """
@@ -44,6 +46,7 @@ class Imperfections:
     phase_noise: float = 0.0
     detector_noise: float = 0.0
     dac_bits: int | None = None
+    dac_volts: bool = False
     known: frozenset[str] = frozenset({"phase_error", "splitter_error", "insertion_loss_db", "crossing_loss_db"})
 
     analogue: ClassVar[tuple[str, ...]] = (
@@ -70,6 +73,8 @@ class Imperfections:
             raise ValueError(f"stuck is a share of the heaters, at most 1: {self.stuck}")
         if self.dac_bits is not None and not 1 <= self.dac_bits <= 24:
             raise ValueError(f"dac_bits must be between 1 and 24 (or none), not {self.dac_bits}")
+        if self.dac_volts and self.dac_bits is None:
+            raise ValueError("dac_volts says how a converter's steps lie: it needs dac_bits")
         strange = self.known - {f.name for f in fields(self)}
         if strange:
             raise ValueError(f"known names imperfections that do not exist: {sorted(strange)}")
@@ -81,8 +86,13 @@ class Imperfections:
 
     @property
     def step(self) -> float | None:
-        """Distance of two heater levels [rad]; None = continuous."""
-        return None if self.dac_bits is None else 2 * math.pi / 2**self.dac_bits
+        """Distance of two heater levels [rad]; None = continuous, or not the same for all."""
+        return None if self.dac_bits is None or self.dac_volts else 2 * math.pi / 2**self.dac_bits
+
+    @property
+    def codes(self) -> int:
+        """Largest code of a converter whose steps are volts; 0 where it has none."""
+        return 2**self.dac_bits - 1 if self.dac_bits is not None and self.dac_volts else 0
 
     def believed(self) -> "Imperfections":
         """Return what the controller knows: the others set to zero."""

@@ -209,6 +209,8 @@ def test_crosstalk_follows_its_law():
         ({"insertion_loss_db": -1.0}, "insertion_loss_db"),
         ({"crosstalk": 1.0}, "below 1"),
         ({"dac_bits": 0}, "dac_bits"),
+        ({"dac_volts": True}, "needs dac_bits"),
+        ({"stuck": 1.5}, "at most 1"),
         ({"known": frozenset({"moon"})}, "moon"),
     ],
 )

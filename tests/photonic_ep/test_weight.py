@@ -36,6 +36,7 @@ ALONE = {
     "loss": Imperfections(insertion_loss_db=0.5),
     "crosstalk": Imperfections(crosstalk=0.02),
     "levels": Imperfections(dac_bits=8),
+    "volts": Imperfections(dac_bits=10, dac_volts=True),
     "F": F,
     "ports": Imperfections(port_phase=0.1, port_gain=0.05),
     "known ports": Imperfections(port_phase=0.1, port_gain=0.05, known=frozenset({"port_phase", "port_gain"})),
@@ -131,6 +132,17 @@ def test_tile_against_sax_in_both_directions(source, topology, form, imperfectio
         whole = torch.from_numpy(s[0])
         torch.testing.assert_close(ours, whole[out][:, into], atol=1e-13, rtol=0)
         torch.testing.assert_close(ours.mT, whole[into][:, out], atol=1e-13, rtol=0)
+
+
+def test_converters_may_step_in_volts(source):
+    """Phases are those of whole codes, phase = full scale (n / N)^2; what is between two of them is owed."""
+    weight = mesh(source, imperfections=Imperfections(dac_bits=6, dac_volts=True))
+    top, codes = 2.5 * math.pi, 63
+    for name, phases in weight.named_parameters():
+        n = codes * (phases.detach() / top).sqrt()
+        assert float((n - n.round()).abs().max()) < 1e-9
+        gap = top * (2 * n + 1) / codes**2
+        assert bool((weight.get_buffer(f"owed_{name}").abs() <= 0.51 * gap).all())
 
 
 def test_a_dead_heater_moves_nothing(source):
