@@ -337,7 +337,6 @@ def programming_picture(found: dict[tuple[str, int], list[tuple[float, float, fl
     """Infidelity against the couplers' spread, and the corrected error against the plain one, a colour a size."""
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
-    plain = np.empty((0, 3))
     for n, size in enumerate(sorted({size for _, size in found})):
         plain, cured = (np.array(found[way, size]) for way in ("plain", "corrected"))
         left.loglog(plain[:, 0], plain[:, 2], "--", color=f"C{n}", marker="o", markersize=4)
@@ -351,7 +350,8 @@ def programming_picture(found: dict[tuple[str, int], list[tuple[float, float, fl
         xlabel="spread of the couplers' angles [rad]", ylabel="1 - fidelity", title="dashed: plain, solid: corrected"
     )
     right.set(xlabel="plain error  |U - target| / sqrt N", ylabel="corrected error", title="the quadratic gain")
-    left.set_xticks(plain[:, 0], [f"{spread:g}" for spread in plain[:, 0]])
+    spreads = [spread for spread, _, _ in next(iter(found.values()))]
+    left.set_xticks(spreads, [f"{spread:g}" for spread in spreads])
     left.xaxis.set_minor_locator(NullLocator())
     for axes in (left, right):
         axes.grid(alpha=0.3)
