@@ -334,22 +334,29 @@ def homeostasis_picture(
 
 
 def programming_picture(found: dict[tuple[str, int], list[tuple[float, float, float]]]) -> Figure:
-    """Infidelity against the couplers' spread, and the corrected error against the plain one, a colour a size."""
+    """Infidelity against the couplers' spread, and the cured errors against the plain one, a colour a size."""
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     for n, size in enumerate(sorted({size for _, size in found})):
-        plain, cured = (np.array(found[way, size]) for way in ("plain", "corrected"))
+        rows = {way: np.array(row) for (way, own), row in found.items() if own == size}
+        plain, cured = rows["plain"], rows["corrected"]
         left.loglog(plain[:, 0], plain[:, 2], "--", color=f"C{n}", marker="o", markersize=4)
         left.loglog(cured[:, 0], cured[:, 2].clip(1e-12), color=f"C{n}", marker="o", markersize=4, label=f"N = {size}")
         right.loglog(plain[:, 1], cured[:, 1], "o", color=f"C{n}", label=f"N = {size}")
+        if "configured" in rows:
+            own = rows["configured"]
+            left.loglog(own[:, 0], own[:, 2].clip(1e-12), color=f"C{n}", linestyle="none", marker="x", markersize=8)
+            right.loglog(plain[:, 1], own[:, 1], "x", color=f"C{n}", markersize=8)
     most = max(point[1] for row in found.values() for point in row)
     line = np.geomspace(most / 100, most, 20)
     right.loglog(line, line, color="0.7", linewidth=1, linestyle=":", label="no gain")
     right.loglog(line, line**2 / 2, color="0.4", linewidth=1, label="square / 2")
     left.set(
-        xlabel="spread of the couplers' angles [rad]", ylabel="1 - fidelity", title="dashed: plain, solid: corrected"
+        xlabel="spread of the couplers' angles [rad]",
+        ylabel="1 - fidelity",
+        title="dashed: plain, solid: corrected, x: self-configured",
     )
-    right.set(xlabel="plain error  |U - target| / sqrt N", ylabel="corrected error", title="the quadratic gain")
+    right.set(xlabel="plain error  |U - target| / sqrt N", ylabel="cured error", title="the quadratic gain")
     spreads = [spread for spread, _, _ in next(iter(found.values()))]
     left.set_xticks(spreads, [f"{spread:g}" for spread in spreads])
     left.xaxis.set_minor_locator(NullLocator())

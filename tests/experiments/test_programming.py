@@ -15,10 +15,12 @@ def test_the_quadratic_gain(tmp_path, topology):
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["exact_32"] <= 1e-13
     assert 1.8 <= summary["exponent"] <= 2.2
+    assert summary["configured_to_corrected"] <= 1.1
     for spread in (0.01, 0.02, 0.04):
         # |U - target|_F / sqrt N = sqrt(2 N) sigma to first order: 2 (N - 1) couplers of each of N ways add up
         assert summary[f"plain_32_{spread:g}"] == pytest.approx((2 * 32) ** 0.5 * spread, rel=0.1)
-        assert summary[f"corrected_32_{spread:g}"] < 0.3 * summary[f"plain_32_{spread:g}"]
+        for way in ("corrected", "configured"):
+            assert summary[f"{way}_32_{spread:g}"] < 0.3 * summary[f"plain_32_{spread:g}"]
     assert (tmp_path / "out" / "programming.png").exists()
 
 
