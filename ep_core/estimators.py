@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -21,7 +22,7 @@ from ep_core.ledger import Ledger
 from ep_core.loss import Loss, SquaredError
 from ep_core.network import Network, State
 from ep_core.nudge import Force, IdealNudge, Nudge, Pull
-from ep_core.relax import Relaxation, both, settle
+from ep_core.relax import Relaxation, both, settle, stacked
 from ep_core.solvers import GaussSeidel, Solver
 
 Points = Sequence[tuple[complex | float, complex | float]]
@@ -35,6 +36,7 @@ class Estimate:
         free: the free phase. nudged: the nudged phases stacked along the batch, in the order of the estimator's points;
             None where there are none.
         contrast: what the gradient comes from. known: the gradient where it does not come from a contrast.
+        aged: reads of these phases in whose time the device has drifted already.
 
     """
 
@@ -42,6 +44,7 @@ class Estimate:
     nudged: Relaxation | None = None
     contrast: Contrast | None = None
     known: dict[str, Tensor] | None = None
+    aged: int = 0
 
     @cached_property
     def gradients(self) -> dict[str, Tensor]:
@@ -94,12 +97,16 @@ class Nudging(Estimator):
             contrastive regime: it may train well, but it is not the gradient.
         nudge: the hardware (or ideal) nudge.
         nudged: solver of the nudged phases.
+        order: which phases a device makes one after the other. 'sample': all of a sample, so that what drifts is the
+            same in them; 'batch': the free ones of the whole batch, then its nudged ones of each strength, while the
+            device drifts on. Others than drifting devices do not tell the difference.
 
     """
 
     beta: float = 0.2
     nudge: Nudge = field(default_factory=IdealNudge)
     nudged: Solver = field(default_factory=lambda: GaussSeidel(steps=8))
+    order: Literal["sample", "batch"] = "sample"
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.beta) and self.beta != 0):
@@ -123,7 +130,12 @@ class Nudging(Estimator):
         points = self.points(generator)
         constant = network.clamp(x, generator)
         strengths = [beta for beta, _ in points if beta != 0]
-        if self._compiles(network, constant):
+        aged = 0
+        if self.order == "batch":
+            free = settle(network, constant, self.free, generator=generator)
+            nudged, aged = self._in_turn(network, x, target, free, strengths, generator)
+            contrast = self.contrast(network, x, target, free.state, nudged.state, points)
+        elif self._compiles(network, constant):
             free, nudged, contrast = self._compiled(network, x, constant, target, points)
         else:
             free = settle(network, constant, self.free, generator=generator)
@@ -131,7 +143,26 @@ class Nudging(Estimator):
             contrast = self.contrast(network, x, target, free.state, nudged.state, points)
         count(ledger, free)
         count(ledger, nudged)
-        return Estimate(free=free, nudged=nudged, contrast=contrast)
+        return Estimate(free=free, nudged=nudged, contrast=contrast, aged=aged)
+
+    def _in_turn(
+        self,
+        network: Network,
+        x: Tensor,
+        target: Tensor,
+        free: Relaxation,
+        strengths: Sequence[complex | float],
+        generator: torch.Generator | None,
+    ) -> tuple[Relaxation, int]:
+        """Relax the nudged phases one strength after the other, the device ageing before each; stacked, and its age."""
+        aged, parts = 0, [free]
+        for strength in strengths:
+            network.age_(parts[-1].reads, generator)
+            aged += parts[-1].reads
+            # The input is read anew: the device has changed.
+            constant = network.clamp(x, generator)
+            parts.append(self._nudged(network, constant, target, free.state, [strength], generator))
+        return stacked(parts[1:]), aged
 
     def _compiled(
         self, network: Network, x: Tensor, constant: State, target: Tensor, points: Points

@@ -196,6 +196,11 @@ class Network(nn.Module):
             self.shifts[int(name.removeprefix("biases."))].add_(delta)
         return total
 
+    def age_(self, reads: int, generator: torch.Generator | None = None) -> None:
+        """Let the operators drift in the time of so many reads, which they share evenly and make at once."""
+        for operator in self.operators:
+            operator.age_(reads / len(self.operators), generator)
+
     def trainables(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Names and parameters that learn."""
         return ((name, p) for name, p in self.named_parameters() if p.requires_grad)

@@ -24,6 +24,7 @@ class Paired(WeightOperator):
             raise ValueError(f"paired weights need one shape, not {shapes[0]} and {shapes[1]}")
         super().__init__(*shapes[0])
         self.noisy = forward.noisy or backward.noisy
+        self.drifting = forward.drifting or backward.drifting
         # By hand, because every module has a method called forward.
         self._modules |= dict(zip(SIDES, (forward, backward), strict=True))
 
@@ -56,6 +57,11 @@ class Paired(WeightOperator):
                 parts = {key: torch.zeros_like(p) for key, p in operator.named_parameters()}
             result |= {f"{name}.{key}": part for key, part in parts.items()}
         return result
+
+    def age_(self, reads: float, generator: torch.Generator | None = None) -> None:
+        """Let both sides drift; each makes half of the reads."""
+        for name in SIDES:
+            self.side(name).age_(reads / 2, generator)
 
     def program_(self, deltas: dict[str, Tensor], generator: torch.Generator | None = None) -> Written:
         """Write both sides."""

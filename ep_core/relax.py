@@ -123,6 +123,18 @@ def _compiled(
     )
 
 
+def stacked(parts: Sequence[Relaxation]) -> Relaxation:
+    """Several relaxations as one, stacked along the batch."""
+    return Relaxation(
+        state=tuple(torch.cat(layers) for layers in zip(*(part.state for part in parts), strict=True)),
+        output=torch.cat([part.output for part in parts]),
+        residual=torch.cat([part.residual for part in parts]),
+        steps=max(part.steps for part in parts),
+        reads=sum(part.reads for part in parts),
+        converged=torch.cat([part.converged for part in parts]),
+    )
+
+
 def both(
     network: Network, constant: Sequence[Tensor], solvers: Sequence[Solver], run: Phases
 ) -> tuple[Relaxation, Relaxation]:

@@ -180,6 +180,8 @@ def fit(
     """
     book, team = Ledger() if ledger is None else ledger, Workers() if workers is None else workers
     check_chain(network, data)
+    if team.world > 1 and any(operator.drifting for operator in network.operators):
+        raise ValueError("a device that drifts trains in one process: several would each see another device")
     targets = one_hot(data.train.labels, data.classes, data.train.x.dtype)
     for epoch in range(done + 1, epochs + 1):
         start, before, wrong, losses, residuals, missed = time.perf_counter(), replace(book), 0, 0.0, 0.0, 0
@@ -192,8 +194,10 @@ def fit(
                 book.written(network.program_(updater(team.mean(nothing, 0.0)), generator))
                 continue
             x, target = data.train.x[share], targets[share]
+            reads = book.reads
             estimate = estimator(network, x, target, noise, book)
             book.written(updater.write_(estimate, generator, team, len(share) / len(index)))
+            network.age_(book.reads - reads - estimate.aged, generator)
             output = estimate.free.output
             wrong += int((output.argmax(1) != data.train.labels[share]).sum())
             losses += float(estimator.loss.value(output, target).sum())

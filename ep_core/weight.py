@@ -43,11 +43,13 @@ class WeightOperator(nn.Module, ABC):
     Attributes:
         symmetric: whether `vmm` is exactly the transpose of `mvm`.
         noisy: whether a read with a generator draws noise from it.
+        drifting: whether `age_` changes it.
 
     """
 
     symmetric: bool
     noisy = False
+    drifting = False
 
     def __init__(self, out_features: int, in_features: int) -> None:
         super().__init__()
@@ -75,6 +77,9 @@ class WeightOperator(nn.Module, ABC):
         What the write could not represent stays in buffers named `owed_PARAMETER` and is added to the next
         delta. Raises ValueError on a delta that is not finite.
         """
+
+    def age_(self, reads: float, generator: torch.Generator | None = None) -> None:
+        """Let the device change as it does in the time of so many reads, one after the other: drift."""
 
     def learn_(
         self,

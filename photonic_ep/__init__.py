@@ -4,6 +4,7 @@ from photonic_ep import gradients, presets
 from photonic_ep.circuit import circuit, models, tables, time_domain
 from photonic_ep.detect import BalancedDetector, Laser
 from photonic_ep.mesh.decompose import MeshPhases, decompose
+from photonic_ep.mesh.heat import FloorPlan
 from photonic_ep.mesh.imperfections import Imperfections
 from photonic_ep.mesh.topology import Topology, clements, fftnet, reck
 from photonic_ep.nudge import IntensityNudge, NudgeLight
@@ -11,6 +12,7 @@ from photonic_ep.weight import MeshWeight
 
 __all__ = [
     "BalancedDetector",
+    "FloorPlan",
     "Imperfections",
     "IntensityNudge",
     "Laser",

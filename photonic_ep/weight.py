@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -17,13 +16,14 @@ from photonic_ep.circuit import models
 from photonic_ep.detect import homodyne
 from photonic_ep.gradients import PhaseGradient, twin
 from photonic_ep.mesh.calibrate import lo_refit
-from photonic_ep.mesh.imperfections import Imperfections, crosstalk_matrix
+from photonic_ep.mesh.fabricated import Fabricated
+from photonic_ep.mesh.heat import Heat
+from photonic_ep.mesh.imperfections import Imperfections
 from photonic_ep.mesh.kernel import Cell, Steps, cell_matrix, propagate, stages
 from photonic_ep.mesh.program import corrected_tile, tile_phases
 from photonic_ep.mesh.tile import Heaters, Tile
 from photonic_ep.mesh.topology import Topology, clements
 
-TINY = 1e-300  # stands for a crosstalk whose law is not known, only its table
 HEADROOM = 3.0  # the receiver gain lets a weight grow to this multiple of its first size
 TOP = 2.5 * math.pi  # a heater reaches 2 pi and a margin of pi / 2 before it wraps
 
@@ -71,12 +71,7 @@ class MeshWeight(WeightOperator):
 
     """
 
-    phase_offset: Tensor
-    splitter_offset: Tensor
-    mixing: Tensor
     lo_phase: Tensor
-    port_offset: Tensor
-    dead: Tensor
 
     def __init__(
         self,
@@ -100,8 +95,8 @@ class MeshWeight(WeightOperator):
         self.tile = Tile(self.topology, ("v", "u") if form == "svd" else ("u",))
         self.physics = Imperfections() if imperfections is None else imperfections
         self._stacks: dict[tuple, Steps] = {}  # shared with the twin
-        # A measured crosstalk table, which the model then has; the device has its own.
-        self.table: Tensor | None = None
+        # What the model has of crosstalk that was measured; the device has its own.
+        self.table: Heat | None = None
         self.aligned = True  # the model needs no turned oscillators: they make the device agree with it
         self.rows, self.cols = -(-out_features // tile), -(-in_features // tile)
         first = 0.5 / in_features**0.5 if std is None else std
@@ -109,7 +104,8 @@ class MeshWeight(WeightOperator):
         for name, phases in self.tile.start(self.tiles, 1 / HEADROOM, generator).items():
             self.register_parameter(name, nn.Parameter(phases.to(dtype).contiguous()))
             self.register_buffer(f"owed_{name}", torch.zeros_like(phases, dtype=dtype))
-        self._draw(generator, dtype)
+        self.chip = Fabricated(self.tile, self.rows, self.cols, self.physics, generator, dtype)
+        self.register_buffer("lo_phase", torch.zeros(self.tiles, dtype=dtype))
         self.program_({name: torch.zeros_like(p) for name, p in self.named_parameters()})
         self.align_()
 
@@ -122,6 +118,11 @@ class MeshWeight(WeightOperator):
     def noisy(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether reads with a generator draw noise."""
         return bool(self.physics.phase_noise or self.physics.detector_noise)
+
+    @property
+    def drifting(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether phases wander."""
+        return bool(self.physics.drift)
 
     @property
     def tiles(self) -> int:
@@ -144,31 +145,6 @@ class MeshWeight(WeightOperator):
         """Amplitude that the losses leave on the mean way through a tile. ValueError where that is nothing."""
         return self.tile.kept(self.physics)
 
-    def _draw(self, generator: torch.Generator | None, dtype: torch.dtype) -> None:
-        """Draw the static imperfections, in float64 whatever the precision."""
-        names = [name for group in self.heater_names().values() for name in group]
-        modes = self.topology.modes
-        cells = len(self.tile.meshes) * self.tile.mzis + self.tile.svd * modes
-
-        def normal(*shape: int) -> Tensor:
-            return torch.randn(*shape, self.tiles, generator=generator, dtype=torch.float64)
-
-        offset = self.physics.phase_error * normal(len(names))
-        splitter = self.physics.splitter_error * normal(2, cells)
-        mixing = crosstalk_matrix(self.topology, names, self.physics.crosstalk)
-        self.register_buffer("phase_offset", offset.to(dtype))
-        self.register_buffer("splitter_offset", splitter.to(dtype))
-        self.register_buffer("mixing", mixing.to(dtype), persistent=False)
-        self.register_buffer("lo_phase", torch.zeros(self.tiles, dtype=dtype))
-        if self.physics.stuck:
-            dead = torch.rand(len(names), self.tiles, generator=generator, dtype=torch.float64) < self.physics.stuck
-            self.register_buffer("dead", dead)
-        if self.physics.ports:
-            # Of each direction: the ports at U, then those at V
-            count = (self.rows + self.cols) * modes
-            drawn = torch.randn(2, 2, count, generator=generator, dtype=torch.float64)
-            self.register_buffer("port_offset", drawn.to(dtype))
-
     @torch.no_grad()
     def align_(self) -> int:
         """Turn each tile's local oscillator so that the device agrees best with the controller's model of it.
@@ -181,31 +157,28 @@ class MeshWeight(WeightOperator):
         return 2 * self.in_features
 
     def _phases(self, generator: torch.Generator | None = None) -> Heaters:
-        """Phases that the light sees, by parameter: p + X p + offset + noise, p 0 where a heater is dead."""
+        """Phases that the light sees, by parameter."""
         parameters: list[Tensor] = list(self.parameters())
-        phases = torch.cat(parameters)
-        if self.physics.stuck:
-            phases = phases.masked_fill(self.dead, 0.0)
-        if self.physics.crosstalk:
-            phases = torch.addmm(phases, self._mixing, phases)
-        if self.physics.phase_error:
-            phases = phases + self.phase_offset
-        if self.physics.phase_noise and generator is not None:
-            drawn = torch.randn(phases.shape, generator=generator, dtype=phases.dtype)
-            phases = phases + self.physics.phase_noise * drawn
+        phases = self.chip.seen(torch.cat(parameters), self.physics, self._heat, generator)
         return dict(zip(self.heater_names(), phases.split([len(p) for p in parameters]), strict=True))
 
     @property
-    def _mixing(self) -> Float[Tensor, "heaters heaters"]:
-        """X: the device's own, or in the model the measured one."""
-        return self.mixing if self.aligned or self.table is None else self.table
+    def _heat(self) -> Heat | None:
+        """Crosstalk: the device's own, or in the model what is known or was measured."""
+        if not self.aligned and self.table is not None:
+            return self.table
+        return self.chip.heat if self.physics.heat else None
 
     def _model(self) -> "MeshWeight":
         """The controller's model of the device."""
-        physics = self.physics.believed()
-        if self.table is not None:
-            physics = replace(physics, crosstalk=max(self.physics.crosstalk, TINY))
-        return self._altered(physics=physics, aligned=False)
+        return self._altered(physics=self.physics.believed(), aligned=False)
+
+    @torch.no_grad()
+    def age_(self, reads: float, generator: torch.Generator | None = None) -> None:
+        """Let the phases drift for the time of so many reads."""
+        if self.physics.drift:
+            self.chip.age_(reads, self.physics, generator)
+            self._kept = {}
 
     def calibrate_(self, table: Float[Tensor, "heaters heaters"]) -> None:
         """Let the controller's model have this crosstalk: shares of columns' phases in the rows', by `heater_names`.
@@ -218,7 +191,7 @@ class MeshWeight(WeightOperator):
             raise ValueError(f"a crosstalk table of this tile is {count} x {count}, not {tuple(table.shape)}")
         if not bool((table.abs() < 1).all()):
             raise ValueError("crosstalk shares must be finite and below 1")
-        self.table = table.to(self.lo_phase)
+        self.table = Heat(table, {}, 1, 1).to(self.lo_phase)
         self.align_()
 
     def _settings(self, generator: torch.Generator | None = None) -> tuple[dict[str, Tensor | float], Tensor]:
@@ -229,8 +202,10 @@ class MeshWeight(WeightOperator):
             "theta": torch.cat([held["v_theta"], held["att_theta"], held["u_theta"]]) if svd else held["u_theta"],
             "phi": torch.cat([held["v_phi"], none, held["u_phi"]]) if svd else held["u_phi"],
         }
-        if self.physics.splitter_error:
-            settings |= {"delta_in": self.splitter_offset[0], "delta_out": self.splitter_offset[1]}
+        if self.physics.splitter_error or self.physics.detuning_nm:
+            settings |= dict(zip(("delta_in", "delta_out"), self.chip.errors(self.physics), strict=True))
+        if self.physics.imbalance_db:
+            settings |= dict(zip(("theta_loss_dB", "phi_loss_dB"), self.chip.arm_loss, strict=True))
         if self.physics.insertion_loss_db:
             settings["loss_dB"] = self.physics.insertion_loss_db
         return settings, torch.cat([held[f"{mesh}_alpha"] for mesh in self.tile.meshes], 1)
@@ -267,27 +242,34 @@ class MeshWeight(WeightOperator):
             blocks = self.gain * full.unflatten(1, (self.cols, k)).unflatten(0, (self.rows, k)).permute(1, 3, 0, 2)
             psi = self.lo_phase if self.aligned else torch.zeros_like(self.lo_phase)
             light = torch.polar(torch.ones_like(psi), psi) * blocks.reshape(k, k, self.tiles)
-            if self.physics.ports:
-                light = light * self._ports(backward).conj().permute(1, 2, 0)
-            steps = self._steps()
-            slopes = steps.pull(steps.turns(*self._angles()), light)
-            heaters = self.tile.heaters(slopes, self.physics)
-            if self.physics.crosstalk:
-                heaters = torch.addmm(heaters, self._mixing.mT, heaters)
-            if self.physics.stuck:
-                heaters = heaters.masked_fill(self.dead, 0.0)
+            steps, angles = self._steps(), self._angles()
+            if self.physics.port_reflection:
+                light = self._through_ports(steps(*angles), light, backward)
+            elif self.physics.ports:
+                light = light * self.chip.ports(self.physics, backward).conj().permute(1, 2, 0)
+            slopes = self.tile.heaters(steps.pull(steps.turns(*angles), light), self.physics)
+            heaters = self.chip.felt(slopes, self.physics, self._heat)
             return dict(zip(names, heaters.split([len(p) for p in parameters]), strict=True))
+
+    @torch.enable_grad()
+    def _through_ports(
+        self, t: Complex[Tensor, "k k tiles"], light: Complex[Tensor, "k k tiles"], backward: bool
+    ) -> Complex[Tensor, "k k tiles"]:
+        """dL/dT of the tiles from dL/dT between the ports."""
+        t = t.detach().requires_grad_()
+        seen = self.chip.between_ports(t.permute(2, 0, 1), self.physics, backward)
+        return torch.autograd.grad(seen, t, light.permute(2, 0, 1))[0]
 
     def _steps(self) -> Steps:
         """What the couplers and the losses make of every step of a tile; kept until they change."""
-        offset, physics = self.splitter_offset, self.physics
-        losses = physics.insertion_loss_db, physics.crossing_loss_db
-        key = bool(physics.splitter_error), *losses, offset.data_ptr(), offset._version, offset.dtype
+        chip, physics = self.chip, self.physics
+        offset, losses = chip.splitter_offset, (physics.insertion_loss_db, physics.crossing_loss_db)
+        drawn = bool(physics.splitter_error), bool(physics.imbalance_db), physics.detuning_nm
+        key = *drawn, *losses, offset.data_ptr(), offset._version, offset.dtype
         if key not in self._stacks:
             if len(self._stacks) > 1:  # those of device and twin are enough
                 self._stacks.clear()
-            errors = offset if physics.splitter_error else torch.zeros_like(offset)
-            self._stacks[key] = self.tile.steps(errors, physics)
+            self._stacks[key] = self.tile.steps(chip.errors(physics), chip.arms(physics), physics)
         return self._stacks[key]
 
     def transfer(self, generator: torch.Generator | None = None) -> Complex[Tensor, "tiles k k"]:
@@ -309,19 +291,9 @@ class MeshWeight(WeightOperator):
         """Amplitude that a crossing leaves."""
         return 10 ** (-self.physics.crossing_loss_db / 20)
 
-    def _ports(self, backward: bool) -> Complex[Tensor, "tiles k k"]:
-        """What the ports of each tile's rows and columns multiply its T by: (1 + gain) e^{i phase} of each."""
-        k = self.topology.modes
-        phase, gain = self.port_offset[int(backward)]
-        all_ports = torch.polar(1 + self.physics.port_gain * gain, self.physics.port_phase * phase)
-        rows, cols = all_ports.split([self.rows * k, self.cols * k])
-        both = rows.unflatten(0, (self.rows, 1, k, 1)) * cols.unflatten(0, (1, self.cols, 1, k))
-        return both.flatten(0, 1)
-
     def _seen(self, backward: bool = False, generator: torch.Generator | None = None) -> Complex[Tensor, "tiles k k"]:
         """T between modulators and receivers, as light in one direction sees it."""
-        t = self.transfer(generator)
-        return self._ports(backward) * t if self.physics.ports else t
+        return self.chip.between_ports(self.transfer(generator), self.physics, backward)
 
     def effective(self, backward: bool = False, generator: torch.Generator | None = None) -> Float[Tensor, "out in"]:
         """W = g Re(e^{-i psi} D1 T D2), psi the tiles' local-oscillator phases, D the ports'; of W_b if `backward`.
@@ -425,12 +397,12 @@ class MeshWeight(WeightOperator):
         full[: self.out_features, : self.in_features] = target
         blocks = full.unflatten(1, (self.cols, k)).unflatten(0, (self.rows, k)).permute(0, 2, 1, 3).flatten(0, 1)
         phases = tile_phases(blocks.numpy() / (self.gain * self.kept), self.topology)
-        if self.physics.splitter_error and "splitter_error" in self.physics.known:
-            phases = corrected_tile(phases, self.topology, *self.splitter_offset.double().numpy())
+        model = self._model()
+        if model.physics.splitter_error or model.physics.detuning_nm:
+            errors = self.chip.errors(model.physics).double().numpy()
+            phases = corrected_tile(phases, self.topology, *errors)
         wanted = torch.cat([torch.from_numpy(np.ascontiguousarray(phases[name])) for name in self.heater_names()])
-        if self.physics.phase_error and "phase_error" in self.physics.known:
-            wanted = wanted - self.phase_offset
-        wanted = self._against_crosstalk(wanted)
+        wanted = self.chip.holding(wanted, model.physics, model._heat)
         owned = dict(self.named_parameters())
         parts = wanted.split([len(p) for p in owned.values()])
         deltas = {
@@ -440,16 +412,6 @@ class MeshWeight(WeightOperator):
         written = self.program_(deltas)
         self.align_()
         return written
-
-    def _against_crosstalk(self, seen: Float[Tensor, "heaters tiles"]) -> Float[Tensor, "heaters tiles"]:
-        """p in [0, 2 pi) with p + X p = `seen` modulo 2 pi, X as far as the controller knows it."""
-        model, held = self._model(), torch.remainder(seen, 2 * math.pi)
-        if not model.physics.crosstalk:
-            return held
-        # A contraction for |X| < 1, but for wraps; best effort where it is not.
-        for _ in range(50):
-            held = torch.remainder(seen - model._mixing.double() @ held, 2 * math.pi)
-        return held
 
     @torch.no_grad()
     def tile_settings(self, tile: int = 0) -> dict[str, dict[str, float]]:

@@ -47,7 +47,7 @@ from ep_core.parallel import Workers
 from ep_core.train import Epoch, OptimiserFactory, check_chain, constant, cosine, staircase
 from experiments.common.nets import graph, neurons
 from experiments.common.options import TrainOptions
-from photonic_ep import Imperfections, IntensityNudge, MeshWeight, clements, fftnet, gradients, reck
+from photonic_ep import FloorPlan, Imperfections, IntensityNudge, MeshWeight, clements, fftnet, gradients, reck
 from photonic_ep.presets import DEVICE_F, NUDGE_A
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -214,20 +214,15 @@ def _weight(options: TrainOptions, edge: Edge, std: float, generator: torch.Gene
     dtype = DTYPES[options.dtype]
     if options.backend == "ideal":
         return partial(DenseWeight, std=std, generator=generator, dtype=dtype, hollow=edge.pre == edge.post)
-    imperfections = Imperfections(
-        phase_error=options.phase_error,
-        splitter_error=options.splitter_error,
-        insertion_loss_db=options.insertion_loss_db,
-        crossing_loss_db=options.crossing_loss_db,
-        crosstalk=options.crosstalk,
-        port_phase=options.port_phase,
-        port_gain=options.port_gain,
-        stuck=options.stuck,
-        phase_noise=options.phase_noise,
-        detector_noise=options.detector_noise,
+    numbers = {name: getattr(options, name) or 0.0 for name in Imperfections.analogue}
+    plan = options.floor_plan
+    imperfections = replace(
+        DEVICE_F.imperfections,
+        **numbers,
+        drift_reads=options.drift_reads,
+        floor=None if plan is None else FloorPlan(pitch_x_um=plan[0], pitch_y_um=plan[1], trench=options.trench),
         dac_bits=options.dac_bits or None,
         dac_volts=options.dac_volts,
-        known=DEVICE_F.imperfections.known,
     )
     return partial(
         MeshWeight,
@@ -251,8 +246,8 @@ def build_estimator(options: TrainOptions, generator: torch.Generator) -> Estima
     )
     if issubclass(kind, Nudging):
         phases = {"count": options.phases} if issubclass(kind, Holomorphic) else {}
-        nudge = _nudge(options, generator)
-        return kind(loss=loss, free=free, nudged=second, beta=options.beta, nudge=nudge, **phases)
+        nudge, order = _nudge(options, generator), options.order or "sample"
+        return kind(loss=loss, free=free, nudged=second, beta=options.beta, nudge=nudge, order=order, **phases)
     if issubclass(kind, CoupledLearning):
         eta = {"eta": options.beta} if kind is CoupledLearning else {}
         return kind(loss=loss, free=free, clamped=second, **eta)

@@ -78,18 +78,32 @@ class TrainOptions:
     """Loss of both outputs of each MZI [dB]."""
     crossing_loss_db: Annotated[float | None, auto("DB", "0.16")] = None
     """Loss of each waveguide at each crossing [dB]; only --topology fftnet has some."""
+    imbalance_db: Annotated[float | None, auto("DB", "0")] = None
+    """Each heated arm loses |N(0, this)| more than the arm beside it [dB]."""
+    detuning_nm: Annotated[float | None, auto("NM", "0")] = None
+    """Wavelength of the laser minus the design's [nm]."""
     crosstalk: Annotated[float | None, auto("SHARE", "0.02")] = None
     """Share of a heater's phase that its neighbour gets; the controller does not know it."""
+    floor_plan: Annotated[tuple[float, float] | None, auto("UM UM", "none")] = None
+    """Instead of --crosstalk: length of a column and distance of waveguides [um], by which heat flows in silicon."""
+    trench: Annotated[float | None, auto("SHARE", "1")] = None
+    """Share of the heat that trenches of a --floor-plan let pass; .21: deep ones."""
     port_phase: Annotated[float | None, auto("RAD", "0")] = None
     """Standard deviation of each port's phase, in each direction [rad]: backwards light then sees another matrix."""
     port_gain: Annotated[float | None, auto("SHARE", "0")] = None
     """Relative standard deviation of each port's gain, in each direction."""
+    port_reflection: Annotated[float | None, auto("AMPLITUDE", "0")] = None
+    """Root mean square of the amplitude that each port of a tile reflects, in each direction."""
     stuck: Annotated[float | None, auto("SHARE", "0")] = None
     """Share of the heaters that are dead; the controller does not know which."""
     phase_noise: Annotated[float | None, auto("RAD", "0")] = None
     """Standard deviation of every phase in every read [rad]."""
     detector_noise: Annotated[float | None, auto("STD", "0")] = None
     """Standard deviation of what a receiver adds to every read; 1 is a drive of 1."""
+    drift: Annotated[float | None, auto("RAD", "0")] = None
+    """Standard deviation of what phases wander off by in the long run [rad]; oscillators are realigned every epoch."""
+    drift_reads: Annotated[float | None, auto("N", "1e6")] = None
+    """Time constant of --drift, in reads of an operator."""
     dac_bits: Annotated[int | None, auto("BITS", "8")] = None
     """Bits of a phase over 2 pi; 0 = continuous."""
     dac_volts: bool = False
@@ -117,6 +131,8 @@ class TrainOptions:
     estimator: Annotated[Estimate | None, auto("NAME", "symmetric")] = None
     """EP: one-sided, random-sign, symmetric, holomorphic, vector-field, asymep; controls: hebbian, coupled (clamped
     outputs); referees: adjoint, bptt, backpropagation."""
+    order: Annotated[Literal["sample", "batch"] | None, auto("{sample,batch}", "sample")] = None
+    """What a drifting device does first: all phases of a sample, or each phase of the whole batch."""
     phases: Annotated[int | None, auto("N", "6")] = None
     """Nudged phases of the holomorphic estimator."""
     solver: Annotated[

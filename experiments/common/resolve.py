@@ -8,24 +8,12 @@ from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 from experiments.common import nets
 from experiments.common.options import RUN_ONLY, TrainOptions
+from photonic_ep import Imperfections
 from photonic_ep.presets import DEVICE_F, NUDGE_A
 
-DEVICE_OPTIONS = (
-    "topology",
-    "tile",
-    "phase_error",
-    "splitter_error",
-    "insertion_loss_db",
-    "crossing_loss_db",
-    "crosstalk",
-    "port_phase",
-    "port_gain",
-    "stuck",
-    "phase_noise",
-    "detector_noise",
-    "dac_bits",
-    "gradient",
-)
+# Options that are numbers of the imperfections, under the same name.
+IMPERFECT = (*Imperfections.analogue, "drift_reads", "dac_bits")
+DEVICE_OPTIONS = ("topology", "tile", *IMPERFECT, "floor_plan", "trench", "gradient")
 LIGHT_OPTIONS = ("nudge_mw", "nudge_bits", "nudge_extinction_db")
 # Which estimators nudge by some hardware, and which have a strength.
 NUDGING = ("one-sided", "random-sign", "symmetric", "holomorphic", "vector-field", "asymep")
@@ -49,6 +37,7 @@ COMMON: dict[str, object] = {
     "output_range": (-0.5, 1.5),
     "neuron_noise": 0.0,
     "nudge_mode": "frozen",
+    "order": "sample",
     "phases": 6,
     "steps": (20, 8),
     "tolerance": 1e-3,
@@ -124,11 +113,14 @@ def _senseless(full: TrainOptions) -> dict[str, str]:
         (("channels", "kernel", "pooling"), full.net == "conv", f"--net {full.net}"),
         (("output_range",), boxed, f"--output {full.output} and --activation {full.activation}"),
         (("beta",), full.estimator in PULLING, f"--estimator {full.estimator}"),
-        (("nudge", "nudge_mode"), full.estimator in NUDGING, f"--estimator {full.estimator}"),
+        (("nudge", "nudge_mode", "order"), full.estimator in NUDGING, f"--estimator {full.estimator}"),
         (("phases",), full.estimator == "holomorphic", f"--estimator {full.estimator}"),
         (("damping",), full.solver == "gauss-seidel", f"--solver {full.solver}"),
         (("momentum",), full.optimiser == "sgd", f"--optimiser {full.optimiser}"),
         (LIGHT_OPTIONS, full.nudge == "light", "--nudge ideal"),
+        (("order",), full.backend == "photonic", "--backend ideal"),
+        (("crosstalk",), full.floor_plan is None, "--floor-plan"),
+        (("trench",), full.floor_plan is not None, "crosstalk on a grid: give --floor-plan"),
         (DEVICE_OPTIONS, full.backend == "photonic", "--backend ideal"),
     )
     return {name: context for names, sense, context in rules if not sense for name in names}
@@ -147,17 +139,8 @@ def _defaults(full: TrainOptions) -> dict[str, object]:
         "state_bits": DEVICE_F.state_bits if photonic and not smooth else 0,
         "topology": DEVICE_F.topology.__name__,
         "tile": DEVICE_F.tile,
-        "phase_error": f.phase_error,
-        "splitter_error": f.splitter_error,
-        "insertion_loss_db": f.insertion_loss_db,
-        "crossing_loss_db": f.crossing_loss_db,
-        "crosstalk": f.crosstalk,
-        "port_phase": f.port_phase,
-        "port_gain": f.port_gain,
-        "stuck": f.stuck,
-        "phase_noise": f.phase_noise,
-        "detector_noise": f.detector_noise,
-        "dac_bits": f.dac_bits,
+        **{name: getattr(f, name) for name in IMPERFECT},
+        "trench": 1.0,
         "gradient": "twin",
         "nudge_mw": NUDGE_A.ceiling_mw,
         "nudge_bits": NUDGE_A.bits,
@@ -229,12 +212,19 @@ RANGES: dict[str, tuple[float, float]] = {
     "splitter_error": (0, 10),
     "insertion_loss_db": (0, 100),
     "crossing_loss_db": (0, 100),
+    "imbalance_db": (0, 100),
+    "detuning_nm": (-500, 500),
     "crosstalk": (0, 0.999),
+    "floor_plan": (1e-3, 1e6),
+    "trench": (0, 1),
     "port_phase": (0, 10),
     "port_gain": (0, 10),
+    "port_reflection": (0, 0.499),
     "stuck": (0, 1),
     "phase_noise": (0, 10),
     "detector_noise": (0, 100),
+    "drift": (0, 100),
+    "drift_reads": (1e-3, 1e18),
     "dac_bits": (0, 24),
     "state_bits": (0, 16),
     "output_range": (-100, 100),

@@ -339,6 +339,8 @@ def mzi(
     delta_in: Setting = 0.0,
     delta_out: Setting = 0.0,
     loss_dB: Setting = 0.0,
+    theta_loss_dB: Setting = 0.0,
+    phi_loss_dB: Setting = 0.0,
 ) -> SDict:
     """A Mach-Zehnder interferometer: T = B(delta_out) diag(e^{i theta}, 1) B(delta_in) diag(e^{i phi}, 1).
 
@@ -351,12 +353,15 @@ def mzi(
         delta_in: error of the first coupler's angle [rad].
         delta_out: error of the second coupler's angle [rad].
         loss_dB: insertion loss of both outputs [dB].
+        theta_loss_dB: what the arm of theta loses more than the arm below it [dB].
+        phi_loss_dB: what the arm of phi loses more than the arm below it [dB].
 
     """
     theta, phi, delta_in, delta_out, loss = read(theta, phi, delta_in, delta_out, loss_dB)
+    theta_loss, phi_loss = read(theta_loss_dB, phi_loss_dB)
     c1, s1 = cos(math.pi / 4 + delta_in), sin(math.pi / 4 + delta_in)
     c2, s2 = keep(loss) * cos(math.pi / 4 + delta_out), keep(loss) * sin(math.pi / 4 + delta_out)
-    inner, outer = wave(theta, 0.0), wave(phi, 0.0)
+    inner, outer = wave(theta, theta_loss), wave(phi, phi_loss)
     cc, cs, sc, ss = c2 * c1, 1j * c2 * s1, 1j * s2 * c1, s2 * s1
     # T = B2 diag(e^{i theta}, 1) B1 diag(e^{i phi}, 1), multiplied out
     bar, down, up, low = affine((cc, sc, cs, -ss), inner, (-ss, cs, sc, cc))

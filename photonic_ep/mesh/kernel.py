@@ -192,6 +192,7 @@ class Steps:
         modes: of the tiles.
         ratios: `couplers` of every step.
         exits: the row where each mode leaves (default: that of its number).
+        arms: amplitude that the heated arms of theta and phi keep (default: all).
 
     """
 
@@ -201,13 +202,14 @@ class Steps:
         modes: int,
         ratios: Float[Tensor, "4 steps tiles"],
         exits: Int[np.ndarray, " modes"] | None = None,
+        arms: Float[Tensor, "2 steps tiles"] | None = None,
     ) -> None:
         moved = exits is not None and not np.array_equal(exits, np.arange(modes))
         self.exits = torch.from_numpy(exits) if moved else None
         self.layout = Layout.of(rows, modes, modes, ratios.shape[2], ratios.dtype)
         room, shown = self.layout.heaters(4)
         shown.copy_(ratios)
-        self.ratios = room.numpy()
+        self.ratios, self.arms = room.numpy(), arms
 
     def __call__(
         self, theta: Float[Tensor, "steps tiles"], phi: Float[Tensor, "steps tiles"]
@@ -217,11 +219,13 @@ class Steps:
         return out if self.exits is None else out[self.exits]
 
     def turns(self, theta: Float[Tensor, "steps tiles"], phi: Float[Tensor, "steps tiles"]) -> np.ndarray:
-        """Real and imaginary parts of e^{i theta} and e^{i phi}, as `pull` wants them."""
+        """Real and imaginary parts of e^{i theta} and e^{i phi}, times what the arms keep, as `pull` wants them."""
         room, shown = self.layout.heaters(4)
         for first, angle in ((0, theta), (2, phi)):
             torch.cos(angle, out=shown[first])
             torch.sin(angle, out=shown[first + 1])
+        if self.arms is not None:
+            shown.view(2, 2, *shown.shape[1:]).mul_(self.arms[:, None])
         return room.numpy()
 
     def pull(self, turns: np.ndarray, gradient: Complex[Tensor, "modes modes tiles"]) -> Float[Tensor, "2 steps tiles"]:

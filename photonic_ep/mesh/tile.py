@@ -60,7 +60,9 @@ class Tile:
         meshes, columns = len(self.meshes), range(len(self.topology.columns))
         passed = 2 * meshes * self.mzis / self.modes + self.svd
         crossed = meshes * sum(float(self.topology.crossings(c).mean()) for c in columns)
-        kept = 10 ** (-(physics.insertion_loss_db * passed + physics.crossing_loss_db * crossed) / 20)
+        # Half of the light is in each arm, and the mean of |N(0, 1)| is sqrt(2 / pi)
+        arms = math.sqrt(2 / math.pi) * physics.imbalance_db * passed
+        kept = 10 ** (-(physics.insertion_loss_db * passed + physics.crossing_loss_db * crossed + arms) / 20)
         if kept < 1e-6:
             parts = f"{physics.insertion_loss_db:g} dB a MZI, {passed:.0f} in a row, and {crossed:.0f} crossings"
             raise ValueError(f"insertion_loss_db leaves less than 1e-6 of the field: {parts}")
@@ -89,17 +91,27 @@ class Tile:
         split, phi, alpha = (torch.rand(n, tiles, generator=generator, dtype=torch.float64) for n in counts)
         return {"theta": 2 * torch.asin(torch.sqrt(split)), "phi": 2 * math.pi * phi, "alpha": 2 * math.pi * alpha}
 
-    def steps(self, errors: Float[Tensor, "2 cells tiles"], physics: Imperfections) -> Steps:
-        """What couplers with these errors, V's, the attenuators' and U's, and the losses make of light's every step."""
+    def steps(
+        self,
+        errors: Float[Tensor, "2 cells tiles"],
+        arms: Float[Tensor, "2 cells tiles"] | None,
+        physics: Imperfections,
+    ) -> Steps:
+        """What couplers with these errors, V's, the attenuators' and U's, and the losses make of light's every step.
+
+        `arms`: amplitude that the heated arms of theta and phi keep.
+        """
         plan, which = self._plan(physics)
         ratios = couplers(errors[0], errors[1], 10 ** (-physics.insertion_loss_db / 20))
         # What only turns light, or crosses, lets pass what its T00 says.
         straight = ratios.new_zeros(4, self.modes + 1, ratios.shape[2])
         straight[0] = 1
-        ratios = torch.cat([ratios, straight], 1)
-        ratios = ratios[:, :-1] if which is None else ratios[:, which]
+        which = slice(-1) if which is None else which
+        ratios = torch.cat([ratios, straight], 1)[:, which]
+        if arms is not None:
+            arms = torch.cat([arms, torch.ones_like(straight[:2])], 1)[:, which]
         ratios[0] *= torch.from_numpy(10 ** (-physics.crossing_loss_db * plan.crossed / 20)).to(ratios)[:, None]
-        return Steps(plan.rows, self.modes, ratios, plan.exits)
+        return Steps(plan.rows, self.modes, ratios, plan.exits, arms)
 
     def angles(self, held: Heaters, physics: Imperfections) -> tuple[Tensor, Tensor]:
         """Theta and phi of the steps: alpha of V is the attenuators' phi, that of U turns each output."""

@@ -59,8 +59,8 @@ def test_a_measured_table_is_worth_most_of_an_exact_one(source):
     for name, wrong in (("blind", None), ("20 %", 0.2), ("exact", 0.0)):
         weight = device()
         if wrong is not None:
-            spread = 1 + wrong * torch.randn(weight.mixing.shape, generator=source, dtype=torch.float64)
-            weight.calibrate_(weight.mixing * spread)
+            spread = 1 + wrong * torch.randn(weight.chip.heat.own.shape, generator=source, dtype=torch.float64)
+            weight.calibrate_(weight.chip.heat.own * spread)
         weight.program_matrix_(target)
         errors[name] = float((weight.matrix() - target).norm() / target.norm())
     assert errors["exact"] < 1e-6
@@ -79,7 +79,7 @@ def test_the_twin_learns_with_the_table(source):
         return float(torch.nn.functional.cosine_similarity(mine, theirs, 0))
 
     blind = cosine()
-    weight.calibrate_(weight.mixing.clone())
+    weight.calibrate_(weight.chip.heat.own.clone())
     assert cosine() > 0.9999 > blind
 
 

@@ -11,7 +11,7 @@ from scipy.linalg import hadamard
 from scipy.stats import ortho_group, unitary_group
 
 from photonic_ep import Imperfections, Topology, clements, decompose, fftnet, models, reck
-from photonic_ep.mesh.imperfections import crosstalk_matrix
+from photonic_ep.mesh.heat import grid
 from photonic_ep.mesh.kernel import cell_matrix, propagate, stages
 
 SHAPES = [clements, reck]
@@ -186,7 +186,7 @@ def test_floorplan_counts_stages():
 
 def test_crosstalk_follows_its_law():
     names = list(clements(4).floorplan(2.0, 1.0))
-    x = crosstalk_matrix(clements(4), names, 0.02)
+    x = grid(clements(4), names, 0.02)
     at = {name: i for i, name in enumerate(names)}
 
     def share(a, b):

@@ -22,7 +22,7 @@ from ep_core import (
     one_hot,
     relax,
 )
-from photonic_ep import Imperfections, MeshWeight, Topology, clements, fftnet, gradients, models, reck
+from photonic_ep import FloorPlan, Imperfections, MeshWeight, Topology, clements, fftnet, gradients, models, reck
 from photonic_ep.crosscheck import sax
 from photonic_ep.detect import homodyne
 from photonic_ep.mesh.netlist import tile_netlist
@@ -42,6 +42,16 @@ ALONE = {
     "known ports": Imperfections(port_phase=0.1, port_gain=0.05, known=frozenset({"port_phase", "port_gain"})),
     "dead heaters": Imperfections(stuck=0.1, crosstalk=0.02),
     "known dead heaters": Imperfections(stuck=0.1, crosstalk=0.02, known=frozenset({"stuck", "crosstalk"})),
+    "imbalance": Imperfections(imbalance_db=0.3),
+    "imbalance unknown": Imperfections(imbalance_db=0.3, detuning_nm=3.0, known=frozenset()),
+    "detuned": Imperfections(detuning_nm=-4.0, phase_error=0.1, splitter_error=0.02),
+    "reflecting ports": Imperfections(port_reflection=0.05),
+    "all ports": Imperfections(port_reflection=0.05, port_phase=0.1, port_gain=0.05, insertion_loss_db=0.1),
+    "floor": Imperfections(floor=FloorPlan(pitch_x_um=15.0, pitch_y_um=9.0, gap_um=0.0, trench=0.3)),
+    "known floor": Imperfections(
+        floor=FloorPlan(pitch_x_um=15.0, pitch_y_um=9.0, gap_um=0.0, trench=0.3), known=frozenset({"crosstalk"})
+    ),
+    "drift": Imperfections(drift=0.1, drift_reads=100.0),
     "noise": Imperfections(phase_noise=0.05, detector_noise=0.01),
     "nothing known": Imperfections(phase_error=0.1, crosstalk=0.02, known=frozenset()),
 }
@@ -62,9 +72,10 @@ def test_contract_with_an_odd_tile(source):
     check_operator(mesh(source, 7, 4, tile=5, imperfections=F))
 
 
-def plain_mzi(theta=0.0, phi=0.0, delta_in=0.0, delta_out=0.0, loss_dB=0.0):
+def plain_mzi(theta=0.0, phi=0.0, delta_in=0.0, delta_out=0.0, loss_dB=0.0, theta_loss_dB=0.0, phi_loss_dB=0.0):
     """The built-in cell under another name, so that torch does the work."""
-    return models.mzi(theta=theta, phi=phi, delta_in=delta_in, delta_out=delta_out, loss_dB=loss_dB)
+    arms = {"theta_loss_dB": theta_loss_dB, "phi_loss_dB": phi_loss_dB}
+    return models.mzi(theta=theta, phi=phi, delta_in=delta_in, delta_out=delta_out, loss_dB=loss_dB, **arms)
 
 
 def redundant(modes):
@@ -77,7 +88,7 @@ def shuffled(modes):
     return Topology(modes, ((0,), (modes - 2,), tuple(range(0, modes - 1, 2))), ((), turned, turned[::-1]))
 
 
-LOSSY = replace(F, crossing_loss_db=0.16)
+LOSSY = replace(F, crossing_loss_db=0.16, imbalance_db=0.2, detuning_nm=2.0)
 SHAPES = [(clements, 4), (reck, 5), (clements, 16), (clements, 2), (redundant, 4), (fftnet, 8), (shuffled, 5)]
 
 
@@ -147,9 +158,9 @@ def test_converters_may_step_in_volts(source):
 
 def test_a_dead_heater_moves_nothing(source):
     weight = mesh(source, 8, 8, imperfections=Imperfections(stuck=0.3))
-    assert 0.2 < float(weight.dead.double().mean()) < 0.4
+    assert 0.2 < float(weight.chip.dead.double().mean()) < 0.4
     before = weight.matrix().clone()
-    rows = weight.dead.split([len(p) for p in weight.parameters()])
+    rows = weight.chip.dead.split([len(p) for p in weight.parameters()])
     weight.program_({name: dead * 0.5 for (name, _), dead in zip(weight.named_parameters(), rows, strict=True)})
     assert torch.equal(weight.matrix(), before)
     weight.program_({name: ~dead * 0.5 for (name, _), dead in zip(weight.named_parameters(), rows, strict=True)})
@@ -188,12 +199,12 @@ def test_ports_multiply_the_matrix_of_each_direction(source):
     t = weight.transfer().detach().unflatten(0, (2, 2)).permute(0, 2, 1, 3).reshape(8, 8)
     psi = weight.lo_phase.view(2, 1, 2, 1).expand(2, 4, 2, 4).reshape(8, 8)
     for backward, read in ((False, weight.mvm(torch.eye(7, dtype=torch.float64)).mT), (True, weight.reverse())):
-        phase, gain = weight.port_offset[int(backward)]
+        phase, gain = weight.chip.port_offset[int(backward)]
         ports = (1 + 0.1 * gain) * torch.exp(0.3j * phase)
         whole = ports[:8, None] * t * ports[8:] * torch.exp(-1j * psi)
         torch.testing.assert_close(read.detach(), weight.gain * whole.real[:6, :7])
     torch.testing.assert_close(weight.vmm(torch.eye(6, dtype=torch.float64)), weight.reverse())
-    phases = weight.port_offset[:, 0]
+    phases = weight.chip.port_offset[:, 0]
     assert float((weight.matrix() - weight.reverse()).norm() / weight.matrix().norm()) > 0.1
     assert not torch.equal(phases[0], phases[1])
 
