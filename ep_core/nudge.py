@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor
 
+from ep_core.cost import Cost
 from ep_core.loss import Loss
 from ep_core.network import Network, State
 
@@ -34,6 +35,10 @@ class Nudge(Protocol):
         """Return the force that this setting exerts during one read."""
         ...
 
+    def cost(self, outputs: int) -> Cost:
+        """Joules, watts, seconds and mm^2 of nudging so many outputs during one read."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class IdealNudge:
@@ -48,6 +53,10 @@ class IdealNudge:
     def act(self, setting: Tensor, generator: torch.Generator | None) -> Num[Tensor, "batch k"]:
         """Return the setting itself."""
         return setting
+
+    def cost(self, outputs: int) -> Cost:
+        """Nothing: it is no hardware."""
+        return Cost()
 
 
 @runtime_checkable

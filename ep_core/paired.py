@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ep_core.cost import Cost
 from ep_core.weight import Inputs, Outputs, WeightOperator, Written, require_finite
 
 SIDES = ("forward", "backward")
@@ -57,6 +58,12 @@ class Paired(WeightOperator):
                 parts = {key: torch.zeros_like(p) for key, p in operator.named_parameters()}
             result |= {f"{name}.{key}": part for key, part in parts.items()}
         return result
+
+    def cost(self, *, backward: bool = False) -> Cost:
+        """Both sides are there; one of them reads."""
+        forth, back = (self.side(name).cost(backward=backward).renamed(name) for name in SIDES)
+        both = forth + back
+        return Cost(read=(back if backward else forth).read, write=both.write, hold=both.hold)
 
     def age_(self, reads: float, generator: torch.Generator | None = None) -> None:
         """Let both sides drift; each makes half of the reads."""

@@ -78,7 +78,7 @@ def check_operator(operator: WeightOperator, *, seed: int = 0, small: float = 1e
     Checked: shapes, linearity and complex reads; `matrix` and its cache; symmetry if and only if declared;
     `bilinear_grad` against finite differences of `believed()` in both directions; autograd through the true
     device; determinism given a generator; writes that add up although each is `small`; bad deltas refused;
-    state_dict.
+    costs with sources; state_dict.
     """
     source = torch.Generator().manual_seed(seed)
     assert next(operator.parameters()).dtype == torch.float64, "the suite needs a float64 operator"
@@ -87,6 +87,7 @@ def check_operator(operator: WeightOperator, *, seed: int = 0, small: float = 1e
     for backward in (False, True):
         _check_gradient(operator, source, backward)
     _check_determinism(operator, source)
+    _check_cost(operator)
     _check_writes(operator, source, small)
     _check_state(operator, source)
 
@@ -170,6 +171,13 @@ def _check_determinism(operator: WeightOperator, source: torch.Generator) -> Non
     same = torch.equal(first, operator.mvm(x))
     assert same != operator.noisy, f"noisy is {operator.noisy}, but a read with a generator is as one without: {same}"
     assert torch.equal(state, torch.random.get_rng_state()), "a read touched the global random state"
+
+
+def _check_cost(operator: WeightOperator) -> None:
+    for backward in (False, True):
+        cost = operator.cost(backward=backward)
+        assert not cost.parts or cost.total("read").seconds > 0, "a read by hardware takes time"
+        assert all(part.source for part in cost.parts.values()), "a part's cost has no source"
 
 
 def _check_writes(operator: WeightOperator, source: torch.Generator, small: float) -> None:

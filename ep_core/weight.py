@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float, Num
 from torch import Tensor, nn
 
+from ep_core.cost import Cost
+
 Operator = TypeVar("Operator", bound="WeightOperator")
 Inputs = Num[Tensor, "batch in"]
 Outputs = Num[Tensor, "batch out"]
@@ -107,6 +109,10 @@ class WeightOperator(nn.Module, ABC):
             value = (pre * self.vmm(post)).sum() if backward else (post * self.mvm(pre)).sum()
         slopes = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
         return dict(zip(names, slopes, strict=True))
+
+    def cost(self, *, backward: bool = False) -> Cost:
+        """Joules, watts, seconds and mm^2 of a read in one direction, a write and holding; ideal weights have none."""
+        return Cost()
 
     def norm_grad(self) -> dict[str, Tensor]:
         """Gradient of 1/2 |W|_F^2 in the parameters, by `bilinear_grad`: what weight decay follows."""

@@ -1,14 +1,16 @@
 """EP's nudge as light: an intensity perturbation on the balanced photodiodes of the output neurons."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ep_core.cost import Cost
 from ep_core.nudge import Mode
 from photonic_ep.detect import BalancedDetector
+from photonic_ep.hardware import Hardware
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,20 +61,43 @@ class IntensityNudge:
     Attributes:
         light: the source. mode: 'closed' follows the state, 'frozen' is set once from the free state.
         difference: relative responsivity difference of each output's pair, static; `build` draws it.
+        hardware: whose converters, modulators and laser make the light.
 
     """
 
     light: NudgeLight
     mode: Mode = "frozen"
     difference: Float[Tensor, " k"] = field(default_factory=lambda: torch.zeros(()))
+    hardware: Hardware = field(default_factory=Hardware)
 
     @classmethod
     def build(
-        cls, light: NudgeLight, outputs: int, *, mode: Mode, generator: torch.Generator, dtype: torch.dtype
+        cls,
+        light: NudgeLight,
+        outputs: int,
+        *,
+        mode: Mode,
+        generator: torch.Generator,
+        dtype: torch.dtype,
+        hardware: Hardware | None = None,
     ) -> "IntensityNudge":
         """Draw the static mismatch of `outputs` diode pairs."""
         draw = torch.randn(outputs, generator=generator, dtype=torch.float64)
-        return cls(light=light, mode=mode, difference=(light.mismatch * draw).to(dtype))
+        parts = Hardware() if hardware is None else hardware
+        return cls(light=light, mode=mode, difference=(light.mismatch * draw).to(dtype), hardware=parts)
+
+    def cost(self, outputs: int) -> Cost:
+        """A converter and a modulator a diode, and the laser, which can give all of them the ceiling.
+
+        A frozen nudge is set once a phase; its converters then hold. Diodes are the receivers', which are there anyway.
+        """
+        parts, diodes = self.hardware, 2 * outputs
+        read = {
+            "dac": replace(parts.dac.part().times(diodes), seconds=0.0),
+            "modulator": parts.modulator.part().times(diodes),
+            "laser": parts.supply.part(diodes * self.light.ceiling_mw),
+        }
+        return Cost(read=read)
 
     def emit(self, wanted: Float[Tensor, "batch k"]) -> Float[Tensor, "batch k 2"]:
         """Power on the + and on the - diode, in units of full scale, as DAC and modulator make it."""

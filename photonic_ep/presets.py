@@ -1,23 +1,65 @@
 """Reference devices, ready to train on. A number without a readable measured source is marked assumed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import torch
 
 from photonic_ep.detect import BalancedDetector
+from photonic_ep.hardware import Hardware, Shifter
+from photonic_ep.mesh.heat import DEEP_TRENCH, FloorPlan
 from photonic_ep.mesh.imperfections import Imperfections
 from photonic_ep.mesh.topology import Topology, clements
 from photonic_ep.nudge import NudgeLight
+from photonic_ep.weight import MeshWeight
 
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """A whole photonic machine: tiles, their imperfections, the converters of the states, the nudge's light."""
+    """A whole photonic machine: tiles, their imperfections, all parts, the nudge's light. One object: physics and cost.
+
+    Raises ValueError where two of its parts say two things: floor plans, or the diodes of receivers and nudge.
+    """
 
     tile: int
     topology: Callable[[int], Topology]
     imperfections: Imperfections
-    state_bits: int | None
+    hardware: Hardware
     nudge: NudgeLight
+
+    def __post_init__(self) -> None:
+        floor, plan = self.imperfections.floor, self.hardware.plan
+        if floor is not None and floor != plan:
+            raise ValueError(f"one device has one floor plan, not {floor} and {plan}")
+        if self.nudge.detector is not None and self.nudge.detector != self.hardware.receiver.detector:
+            raise ValueError("the nudge's light falls on the receivers' diodes: one device has one kind of them")
+
+    @property
+    def state_bits(self) -> int:
+        """Bits of the converters that hold a state."""
+        return self.hardware.adc.bits
+
+    def weight(
+        self,
+        out_features: int,
+        in_features: int,
+        *,
+        generator: torch.Generator | None = None,
+        std: float | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> MeshWeight:
+        """Return an operator on this device: a `weight` for `Network`."""
+        return MeshWeight(
+            out_features,
+            in_features,
+            tile=self.tile,
+            topology=self.topology,
+            imperfections=self.imperfections,
+            hardware=self.hardware,
+            generator=generator,
+            std=std,
+            dtype=dtype,
+        )
 
 
 # Assumed: ceiling, full scale, bits, extinction and mismatch are a plausible silicon modulator and diode pair;
@@ -42,6 +84,50 @@ DEVICE_F = Device(
         crosstalk=0.02,
         dac_bits=8,
     ),
-    state_bits=8,
+    hardware=Hardware(),
     nudge=NUDGE_A,
+)
+
+_TRENCHED = FloorPlan(trench=DEEP_TRENCH)
+_BY_FLOOR = replace(DEVICE_F.imperfections, crosstalk=0.0, floor=_TRENCHED)
+_NO_HEAT = replace(DEVICE_F.imperfections, crosstalk=0.0)
+
+# Doped silicon: 24.77 mW and .23 dB a heater, Harris, Opt. Express 22:10487 (2014, A); two heated arms in a MZI, with
+# dummies beside them that lose as much (assumed). Heat flows as in silicon between deep trenches.
+HEATERS = replace(
+    DEVICE_F, imperfections=replace(_BY_FLOOR, insertion_loss_db=2 * 0.23), hardware=Hardware(plan=_TRENCHED)
+)
+
+# The same over undercut silicon: about 40 times less power (2503.09009, A), .9 kHz with trenches (Alemany, Photonics
+# 8(11):496, A, simulation), so 5 tau = 5 / (2 pi .9 kHz).
+UNDERCUT = replace(
+    HEATERS,
+    hardware=Hardware(
+        plan=_TRENCHED,
+        shifter=Shifter(
+            mw_pi=24.77 / 40,
+            settle_s=5 / (2 * 3.14159 * 900),
+            source="gain 40: 2503.09009 (A); .9 kHz: Alemany, Photonics 8:496 (A, simulation); converter assumed",
+        ),
+    ),
+)
+
+# MEMS: .33 dB and 1.03 MHz (Edinger, OL 46:5671, 2021, A); a capacitor holds, so no power and no heat (assumed).
+MEMS = replace(
+    DEVICE_F,
+    imperfections=replace(_NO_HEAT, insertion_loss_db=2 * 0.33),
+    hardware=Hardware(
+        shifter=Shifter(
+            mw_pi=0.0,
+            settle_s=5 / (2 * 3.14159 * 1.03e6),
+            source="1.03 MHz: Edinger, OL 46:5671 (A); no power to hold, and 10 pJ a change, assumed",
+        )
+    ),
+)
+
+# Phase-change material: all assumed. It holds by itself, in 6 bits, at .3 dB; a pulse of 10 nJ and 1 us moves it.
+NON_VOLATILE = replace(
+    DEVICE_F,
+    imperfections=replace(_NO_HEAT, insertion_loss_db=2 * 0.3, dac_bits=6),
+    hardware=Hardware(shifter=Shifter(mw_pi=0.0, settle_s=1e-6, write_pj=1e4, source="assumed")),
 )

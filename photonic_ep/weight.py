@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -11,10 +12,12 @@ from torch import Tensor, nn
 
 from ep_core import WeightOperator, Written
 from ep_core.compiled import compiled
+from ep_core.cost import Cost, Part
 from ep_core.weight import Inputs, Outputs, product, require_finite
 from photonic_ep.circuit import models
 from photonic_ep.detect import homodyne
 from photonic_ep.gradients import PhaseGradient, twin
+from photonic_ep.hardware import Hardware
 from photonic_ep.mesh.calibrate import lo_refit
 from photonic_ep.mesh.fabricated import Fabricated
 from photonic_ep.mesh.heat import Heat
@@ -65,6 +68,7 @@ class MeshWeight(WeightOperator):
         imperfections: of every tile; drawn once, from `generator`.
         generator: of the start (Haar-random U and V, all attenuators alike) and of the imperfections.
         std: standard deviation of the first weights; default .5 / sqrt(in_features). It sets the gain g.
+        hardware: the parts that `cost` counts; its floor plan is that by which heat flows, where it does.
         gradient: how bilinear_grad reaches the phases: gradients.twin or gradients.oracle.
         cell: model of the MZI, any feed-forward 2 x 2 with settings theta and phi.
         dtype: of the phases.
@@ -82,6 +86,7 @@ class MeshWeight(WeightOperator):
         topology: Callable[[int], Topology] = clements,
         form: Literal["svd", "unitary"] = "svd",
         imperfections: Imperfections | None = None,
+        hardware: Hardware | None = None,
         generator: torch.Generator | None = None,
         std: float | None = None,
         gradient: PhaseGradient = twin,
@@ -94,6 +99,10 @@ class MeshWeight(WeightOperator):
         self.topology, self.gradient, self.cell = topology(tile), gradient, cell
         self.tile = Tile(self.topology, ("v", "u") if form == "svd" else ("u",))
         self.physics = Imperfections() if imperfections is None else imperfections
+        plan = self.physics.floor
+        self.hardware = (Hardware() if plan is None else Hardware(plan=plan)) if hardware is None else hardware
+        if plan is not None and plan != self.hardware.plan:
+            raise ValueError(f"one chip has one floor plan: heat flows by {plan}, parts are on {self.hardware.plan}")
         self._stacks: dict[tuple, Steps] = {}  # shared with the twin
         # What the model has of crosstalk that was measured; the device has its own.
         self.table: Heat | None = None
@@ -341,6 +350,35 @@ class MeshWeight(WeightOperator):
         shape = torch.view_as_real(current).shape if current.is_complex() else current.shape
         drawn = torch.randn(shape, generator=generator, dtype=self.lo_phase.dtype)
         return current + self.physics.detector_noise * (torch.view_as_complex(drawn) if current.is_complex() else drawn)
+
+    @torch.no_grad()
+    def cost(self, *, backward: bool = False) -> Cost:
+        """Joules, watts, seconds and mm^2 of a read, a pulse, and holding the phases as they now are.
+
+        Every port of the operator has a modulator with its DAC and a receiver with its ADC, used in turn by the two
+        directions; a column of tiles shares modulators, a row of tiles receivers. A read takes DAC, receiver, ADC and
+        logic in turn. Heaters take P_pi phase / pi each, unless dead; phases turn all at once.
+        """
+        parts, ports = self.hardware, self.in_features + self.out_features
+        senders, tiles = (self.out_features, self.cols) if backward else (self.in_features, self.rows)
+        counted = (("dac", parts.dac, senders), ("modulator", parts.modulator, senders))
+        counted += (("receiver", parts.receiver, ports - senders), ("adc", parts.adc, ports - senders))
+        read = {name: replace(own.part().times(count), area=ports * own.mm2) for name, own, count in counted}
+        read["laser"] = parts.supply.part(senders * tiles * parts.supply.port_mw)
+        read["logic"] = Part(seconds=parts.logic_s, source="assumed; its joules are not counted")
+        held = torch.cat(list(self.parameters()))
+        held = held.masked_fill(self.chip.dead, 0.0) if self.physics.stuck else held
+        shifter, (length, height) = parts.shifter, parts.plan.size(self.topology)
+        drivers = 1e-12 * shifter.write_pj, held.numel() * shifter.driver_mm2
+        write = {"shifter": Part(joules=drivers[0], seconds=shifter.settle_s, area=drivers[1], source=shifter.source)}
+        watts = 1e-3 * shifter.mw_pi * float(held.double().sum()) / math.pi
+        # A tile without V and attenuators takes half of the place
+        area = 1e-6 * self.tiles * length * height * len(self.tile.meshes) / 2
+        hold = {
+            "shifter": Part(watts=watts, source=shifter.source),
+            "mesh": Part(area=area, source=parts.plan.source),
+        }
+        return Cost(read=read, write=write, hold=hold)
 
     def believed(self) -> "MeshWeight":
         """Return the operator that `bilinear_grad` differentiates: the controller's model under `twin`."""

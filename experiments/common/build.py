@@ -47,8 +47,8 @@ from ep_core.parallel import Workers
 from ep_core.train import Epoch, OptimiserFactory, check_chain, constant, cosine, staircase
 from experiments.common.nets import graph, neurons
 from experiments.common.options import TrainOptions
-from photonic_ep import FloorPlan, Imperfections, IntensityNudge, MeshWeight, clements, fftnet, gradients, reck
-from photonic_ep.presets import DEVICE_F, NUDGE_A
+from experiments.common.resolve import DEVICES
+from photonic_ep import Imperfections, IntensityNudge, MeshWeight, clements, fftnet, gradients, reck
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 TOPOLOGIES = {"clements": clements, "reck": reck, "fftnet": fftnet}
@@ -214,13 +214,16 @@ def _weight(options: TrainOptions, edge: Edge, std: float, generator: torch.Gene
     dtype = DTYPES[options.dtype]
     if options.backend == "ideal":
         return partial(DenseWeight, std=std, generator=generator, dtype=dtype, hollow=edge.pre == edge.post)
-    numbers = {name: getattr(options, name) or 0.0 for name in Imperfections.analogue}
-    plan = options.floor_plan
+    device, numbers = DEVICES[options.device], {n: getattr(options, n) or 0.0 for n in Imperfections.analogue}
+    plan = device.hardware.plan
+    if options.floor_plan is not None:
+        pitch_x, pitch_y = options.floor_plan
+        plan = replace(plan, pitch_x_um=pitch_x, pitch_y_um=pitch_y, trench=options.trench)
     imperfections = replace(
-        DEVICE_F.imperfections,
+        device.imperfections,
         **numbers,
         drift_reads=options.drift_reads,
-        floor=None if plan is None else FloorPlan(pitch_x_um=plan[0], pitch_y_um=plan[1], trench=options.trench),
+        floor=None if options.floor_plan is None else plan,
         dac_bits=options.dac_bits or None,
         dac_volts=options.dac_volts,
     )
@@ -229,6 +232,7 @@ def _weight(options: TrainOptions, edge: Edge, std: float, generator: torch.Gene
         tile=options.tile,
         topology=TOPOLOGIES[options.topology],
         imperfections=imperfections,
+        hardware=replace(device.hardware, plan=plan),
         generator=generator,
         std=std,
         gradient=GRADIENTS[options.gradient],
@@ -258,8 +262,9 @@ def _nudge(options: TrainOptions, generator: torch.Generator) -> Nudge:
     if options.nudge == "ideal":
         return IdealNudge(mode=options.nudge_mode)
     extinction = options.nudge_extinction_db
+    device = DEVICES[options.device or "F"]
     light = replace(
-        NUDGE_A,
+        device.nudge,
         ceiling_mw=options.nudge_mw,
         bits=options.nudge_bits or None,
         extinction_db=None if extinction == float("inf") else extinction,
@@ -271,4 +276,5 @@ def _nudge(options: TrainOptions, generator: torch.Generator) -> Nudge:
         mode=options.nudge_mode,
         generator=generator,
         dtype=dtype,
+        hardware=device.hardware,
     )

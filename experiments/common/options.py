@@ -31,7 +31,8 @@ def auto(metavar: str, default: str) -> object:
 class TrainOptions:
     """Train an Equilibrium Propagation network on ideal weights or on a simulated photonic chip.
 
-    --backend photonic is reference device F with nudge A. The run's config.json shows what every option became.
+    --backend photonic is reference device F with nudge A, or another --device. The run's config.json shows what every
+    option became.
     """
 
     dataset: Annotated[Literal["digits", "mnist"] | None, auto("{digits,mnist}", "digits")] = None
@@ -66,6 +67,11 @@ class TrainOptions:
     backend: Annotated[Literal["ideal", "photonic"] | None, auto("{ideal,photonic}", "photonic")] = None
     """ideal: the matrix itself; photonic: tiles of MZI meshes."""
 
+    device: Annotated[
+        Literal["F", "heaters", "undercut", "mems", "non-volatile"] | None,
+        auto("{F,heaters,undercut,mems,non-volatile}", "F"),
+    ] = None
+    """Preset from which the options below come that are not given: `photonic_ep.presets`."""
     topology: Annotated[Literal["clements", "reck", "fftnet"] | None, auto("{clements,reck,fftnet}", "clements")] = None
     """Shape of the meshes; fftnet has few MZIs, crossings, and tiles of a power of 2."""
     tile: Annotated[int | None, auto("MODES", "8")] = None

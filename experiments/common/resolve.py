@@ -9,11 +9,19 @@ from typing import Literal, Union, get_args, get_origin, get_type_hints
 from experiments.common import nets
 from experiments.common.options import RUN_ONLY, TrainOptions
 from photonic_ep import Imperfections
-from photonic_ep.presets import DEVICE_F, NUDGE_A
+from photonic_ep.presets import DEVICE_F, HEATERS, MEMS, NON_VOLATILE, UNDERCUT, Device
+
+DEVICES: dict[str, Device] = {
+    "F": DEVICE_F,
+    "heaters": HEATERS,
+    "undercut": UNDERCUT,
+    "mems": MEMS,
+    "non-volatile": NON_VOLATILE,
+}
 
 # Options that are numbers of the imperfections, under the same name.
 IMPERFECT = (*Imperfections.analogue, "drift_reads", "dac_bits")
-DEVICE_OPTIONS = ("topology", "tile", *IMPERFECT, "floor_plan", "trench", "gradient")
+DEVICE_OPTIONS = ("device", "topology", "tile", *IMPERFECT, "floor_plan", "trench", "gradient")
 LIGHT_OPTIONS = ("nudge_mw", "nudge_bits", "nudge_extinction_db")
 # Which estimators nudge by some hardware, and which have a strength.
 NUDGING = ("one-sided", "random-sign", "symmetric", "holomorphic", "vector-field", "asymep")
@@ -101,6 +109,11 @@ def _choices(options: TrainOptions) -> TrainOptions:
     full = _fill(full, {"output": "readout" if full.loss == "cross-entropy" else "box"})
     if full.loss == "cross-entropy" and full.output != "readout":
         raise ValueError("--loss cross-entropy needs --output readout")
+    if full.backend == "photonic":
+        full = _fill(full, {"device": "F"})
+        floor = DEVICES[full.device].imperfections.floor
+        if floor is not None and full.crosstalk is None:
+            full = _fill(full, {"floor_plan": (floor.pitch_x_um, floor.pitch_y_um), "trench": floor.trench})
     light = full.backend == "photonic" and full.estimator != "holomorphic"
     return _fill(full, {"nudge": "light" if light else "ideal"}) if full.estimator in NUDGING else full
 
@@ -128,7 +141,8 @@ def _senseless(full: TrainOptions) -> dict[str, str]:
 
 def _defaults(full: TrainOptions) -> dict[str, object]:
     """Return the value of every option that may still be open, whether it has a meaning or not."""
-    f, photonic = DEVICE_F.imperfections, full.backend == "photonic"
+    device, photonic = DEVICES[full.device or "F"], full.backend == "photonic"
+    nudge = device.nudge
     smooth = full.estimator == "holomorphic"
     return {
         **COMMON,
@@ -136,15 +150,15 @@ def _defaults(full: TrainOptions) -> dict[str, object]:
         **NETS[full.net, full.dataset],
         **TUNED[full.dataset, full.backend],
         "damping": 0.7 if full.net == "hopfield" else 1.0,
-        "state_bits": DEVICE_F.state_bits if photonic and not smooth else 0,
-        "topology": DEVICE_F.topology.__name__,
-        "tile": DEVICE_F.tile,
-        **{name: getattr(f, name) for name in IMPERFECT},
+        "state_bits": device.state_bits if photonic and not smooth else 0,
+        "topology": device.topology.__name__,
+        "tile": device.tile,
+        **{name: getattr(device.imperfections, name) for name in IMPERFECT},
         "trench": 1.0,
         "gradient": "twin",
-        "nudge_mw": NUDGE_A.ceiling_mw,
-        "nudge_bits": NUDGE_A.bits,
-        "nudge_extinction_db": NUDGE_A.extinction_db,
+        "nudge_mw": nudge.ceiling_mw,
+        "nudge_bits": nudge.bits,
+        "nudge_extinction_db": nudge.extinction_db,
     }
 
 

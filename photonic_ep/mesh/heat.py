@@ -37,6 +37,7 @@ class FloorPlan:
         pitch_y_um: distance of waveguides [um]; 50: as pitch_x_um.
         gap_um: between tiles, on both sides [um]; tile (row, col) lies at (col, -row). 50: assumed.
         trench: share of the heat that trenches let pass; 1 = none, `DEEP_TRENCH` = .21.
+        source: of the pitches.
 
     """
 
@@ -44,6 +45,7 @@ class FloorPlan:
     pitch_y_um: float = 50.0
     gap_um: float = 50.0
     trench: float = 1.0
+    source: str = "compact cell 200 x 50 um, Pai, Science 380:398 SM (C)"
 
     def __post_init__(self) -> None:
         for name in ("pitch_x_um", "pitch_y_um"):

@@ -56,6 +56,7 @@ def refused(result, *fragments):
         (("--port-reflection", 0.5), ("--port-reflection", "0.5")),
         (("--detuning-nm", 900), ("--detuning-nm", "900")),
         (("--imbalance-db", -1), ("--imbalance-db", "-1")),
+        (("--device", "mems", "--backend", "ideal"), ("--device", "--backend ideal")),
         (("--drift", -0.1), ("--drift", "-0.1")),
         (("--drift-reads", 0), ("--drift-reads", "0")),
         (("--order", "batch", "--backend", "ideal"), ("--order", "--backend ideal")),

@@ -17,6 +17,7 @@ from tests.experiments.conftest import QUICK
 OPTIONS = """
 dataset data-dir sizes backend topology tile phase-error splitter-error insertion-loss-db crosstalk crossing-loss-db
 imbalance-db detuning-nm floor-plan trench port-reflection drift drift-reads order
+device
 port-phase port-gain stuck phase-noise detector-noise dac-bits dac-volts state-bits gradient nudge nudge-mode nudge-mw
 nudge-bits nudge-extinction-db beta estimator steps epochs batch optimiser lr seed dtype threads out resume check
 """
