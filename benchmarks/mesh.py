@@ -4,10 +4,12 @@ Expected, on an Intel Xeon: 3 to 5 times the product forwards, 3 to 4 from phase
 decompositions 5 to 17. Two minutes.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import torch
@@ -28,6 +30,7 @@ BARS = {
     **{f"phases_{size}": Bar(most=5) for size in ("64", "128", "256")},
     "phases_100x16": Bar(most=8),
     "sax_8x100": Bar(least=10),
+    "neurophox_64": Bar(least=10),
     # To the complex128 product: decompositions are double precision
     **{f"{kind}_64_z": Bar(most=15) for kind in DECOMPOSED},
     **{f"{kind}_100x64_z": Bar(most=25) for kind in DECOMPOSED},
@@ -41,6 +44,8 @@ class MeshOptions:
 
     sax: bool = False
     """Also time sax, jit-compiled, on 100 Clements meshes of 8 modes in double precision: its time / ours."""
+    neurophox: Path | None = None
+    """Also time the torch mesh of 64 modes of a checkout of neurophox (0.1.0a4): its time / ours."""
     rounds: int = 15
     """Rounds in which each contender is timed once; the medians are compared."""
     out: Path | None = None
@@ -53,6 +58,8 @@ def main(options: MeshOptions) -> int:
     """Time all sizes and tabulate ratios to the complex64 product; keys with _z are complex128 to complex128."""
     if options.rounds < 1:
         raise ValueError(f"--rounds must be at least 1, not {options.rounds}")
+    if options.neurophox is not None and not (options.neurophox / "neurophox" / "torch").is_dir():
+        raise ValueError(f"--neurophox needs a folder with neurophox/torch in it, not {options.neurophox}")
     torch.set_num_threads(1)
     folder = new_folder(options.out, "mesh-speed")
     summary: dict[str, float] = {}
@@ -64,6 +71,8 @@ def main(options: MeshOptions) -> int:
             summary[f"ms_product_{size}{ending}"] = 1e3 * product
     if options.sax:
         summary["sax_8x100"] = against_sax(options.rounds)
+    if options.neurophox is not None:
+        summary["neurophox_64"] = against_neurophox(options.neurophox, options.rounds)
     write_json(folder / "config.json", {"rounds": options.rounds})
     write_json(folder / "summary.json", summary)
     bars = {name: bar for name, bar in BARS.items() if name in summary}
@@ -117,6 +126,26 @@ def against_sax(rounds: int) -> float:
     calls = {"sax": lambda: jax.block_until_ready(theirs(**settings)), "ours": lambda: steps(theta, phi)}
     times = clock(calls, rounds)
     return times["sax"] / times["ours"]
+
+
+def against_neurophox(folder: Path, rounds: int) -> float:
+    """neurophox's time over ours from the phases of a rectangular mesh of 64 modes to its matrix, single precision."""
+    # It asks for tensorflow, which its torch meshes do not use, and for names that numpy no longer has.
+    for name in ("tensorflow", "tensorflow.keras", "tensorflow.keras.layers", "tensorflow.keras.activations"):
+        sys.modules.setdefault(name, MagicMock())
+    for name, kind in (("complex", complex), ("float", float), ("int", int), ("long", int)):
+        setattr(np, name, kind)
+    sys.path.insert(0, str(folder.resolve()))
+    from neurophox.torch import RMTorch  # pyright: ignore[reportMissingImports]
+
+    theirs, identity = RMTorch(64), np.eye(64, dtype=np.complex64)
+    with torch.no_grad():
+        real, imaginary = theirs(identity)
+        made = torch.complex(real, imaginary)
+        assert torch.allclose(made @ made.mH, torch.eye(64, dtype=made.dtype), atol=1e-5)
+        ours = contenders(64, 1, torch.float32)["phases"]
+        times = clock({"neurophox": lambda: theirs(identity), "ours": ours}, rounds)
+    return times["neurophox"] / times["ours"]
 
 
 if __name__ == "__main__":

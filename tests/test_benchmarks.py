@@ -60,7 +60,12 @@ def test_ep_times_what_it_says():
 def test_meshes_are_timed_under_the_names_of_their_bars(tmp_path):
     assert run(mesh.main, mesh.MeshOptions, ["--rounds", "1", "--out", str(tmp_path / "out")]) == 0
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert set(mesh.BARS) - {"sax_8x100"} <= set(summary)
+    assert set(mesh.BARS) - {"sax_8x100", "neurophox_64"} <= set(summary)
+
+
+def test_a_folder_without_the_meshes_of_the_peer_is_refused(tmp_path, capsys):
+    assert run(mesh.main, mesh.MeshOptions, ["--neurophox", str(tmp_path)]) == 2
+    assert "neurophox/torch" in capsys.readouterr().err
 
 
 def test_the_mesh_that_is_timed_is_the_one_that_it_says():
