@@ -6,6 +6,7 @@ from importlib import import_module
 import tyro
 
 from experiments import circuit, gradients, homeostasis, mnist, pulse, seeds, train
+from experiments import layout as layouts
 from experiments.common.options import TrainOptions
 from experiments.common.shell import guarded
 
@@ -20,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "gradients": _gradients,
         "homeostasis": _homeostasis,
         "mnist": _mnist,
+        "layout": _layout,
         "circuit": _circuit,
         "pulse": _pulse,
         "yield": _yield,
@@ -50,6 +52,11 @@ def _homeostasis(options: tyro.conf.OmitArgPrefixes[homeostasis.HomeostasisOptio
 def _mnist(options: tyro.conf.OmitArgPrefixes[mnist.MnistOptions]) -> int:
     """Train layered, fully connected, convolutional and noisy networks on MNIST with several seeds."""
     return guarded(mnist.main, options)
+
+
+def _layout(options: tyro.conf.OmitArgPrefixes[layouts.LayoutOptions]) -> int:
+    """Draw a trained tile as a chip, and check from its files what it computes."""
+    return guarded(layouts.main, options)
 
 
 def _circuit(options: tyro.conf.OmitArgPrefixes[circuit.CircuitOptions]) -> int:

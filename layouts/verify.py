@@ -1,0 +1,138 @@
+"""What a mask is, from its files alone: the matrix of its circuit, its rules, and whose pad every heater has."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import klayout.db as kdb
+import numpy as np
+from jaxtyping import Complex
+
+from layouts.export import Pin, drawing, read_pins
+from layouts.netlist import matrix, optical_netlist, read_gds
+from layouts.process import Layer, Process
+
+NEAR = 1.0  # um; a heater that lies farther from where the pins say is another one
+
+
+def closed_loop(gds: Path, pins: Path, process: Process, *, wl: float | None = None) -> Complex[np.ndarray, "out in"]:
+    """Matrix of the light from in_0.. to out_0.. that a chip's own netlist makes at the phases of its pins.
+
+    Args:
+        gds: the mask, which alone says what is joined to what.
+        pins: whose phases are taken.
+        process: whose models the cells are.
+        wl: wavelength [um]; default the design's.
+
+    Raises FileNotFoundError or ValueError for files that are missing, broken, or do not belong together.
+
+    """
+    phases = {pin.name: pin.phase for pin in read_pins(pins) if pin.phase is not None}
+    with drawing(process):
+        netlist = optical_netlist(read_gds(gds, process), process)
+    return matrix(netlist, process, phases, wl=wl)
+
+
+def drc(gds: Path, process: Process) -> dict[str, int]:
+    """Count flags of each rule; rules are ours, not a foundry's deck. ValueError for a file that is no GDS."""
+    layout = _read(gds)
+    top = layout.top_cell()
+    unit = round(1 / layout.dbu)
+    store = kdb.DeepShapeStore()
+
+    def region(layer: Layer) -> kdb.Region:
+        return kdb.Region(top.begin_shapes_rec(layout.layer(*layer)), store)
+
+    guide, metal, heater = region(process.guide), region(process.metal), region(process.stack["heater"])
+    space, width = int(process.space_um * unit), int(process.wire_um * unit)
+    ends = sum(1 for _ in _labels(layout, process))
+    return {
+        "guide_width": guide.width_check(int(process.guide_um * unit), False, kdb.Region.Projection, 80.0).count(),
+        "guide_space": guide.space_check(int(process.gap_um * unit)).count(),
+        "metal_width": metal.width_check(width).count(),
+        "metal_space": metal.space_check(space).count(),
+        "heater_space": heater.space_check(int(process.heater_space_um * unit)).count(),
+        "pad_enclosure": region(process.pad_open).enclosed_check(metal, unit).count(),
+        "nets": abs(metal.merged().count() - ends),
+        "grid": guide.grid_check(1, 1).count() + metal.grid_check(1, 1).count(),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resistor:
+    """A heater as the mask's metal has it: where it is, and the labels of the nets at its two ends."""
+
+    place: tuple[float, float]
+    nets: frozenset[str]
+
+
+def lvs(gds: Path, pins: Path, process: Process) -> list[str]:
+    """Return what is wrong: every heater must go to its own named pad and to a ground, and be where the pins say it."""
+    layout, table = _read(gds), read_pins(pins)
+    errors = [f"pad {pin.name} is not labelled at {pin.pad}" for pin in _unlabelled(layout, process, table)]
+    found = resistors(layout, process)
+    wanted = {pin.name: pin for pin in table if pin.heater is not None}
+    if len(found) != len(wanted):
+        errors.append(f"{len(found)} heaters on the mask, {len(wanted)} in the pins")
+    places = np.array([r.place for r in found]) if found else np.zeros((0, 2))
+    for name, pin in wanted.items():
+        apart = np.hypot(*(places - np.array(pin.heater)).T) if len(places) else np.array([np.inf])
+        nearest = int(apart.argmin())
+        if apart[nearest] > NEAR:
+            errors.append(f"no heater at {pin.heater}, where the pins say {name}")
+            continue
+        grounds = {net for net in found[nearest].nets if net.startswith("gnd_")}
+        others = found[nearest].nets - grounds
+        if others != {name} or len(grounds) != 1:
+            errors.append(f"the heater {name} is joined to {sorted(found[nearest].nets)}, not to its pad and a ground")
+    return errors
+
+
+def resistors(layout: kdb.Layout, process: Process) -> list[Resistor]:
+    """Every heater with the nets of its ends, by following metal and vias."""
+    extract = kdb.LayoutToNetlist(kdb.RecursiveShapeIterator(layout, layout.top_cell(), []))
+    layers = [extract.make_layer(layout.layer(*layer), name) for name, layer in process.stack.items()]
+    names = list(process.stack)
+    heat = layers[names.index("heater")]
+    contact = layers[names.index("contact")]
+    strip, ends = heat - contact, heat & contact
+    extract.extract_devices(kdb.DeviceExtractorResistor("heater", process.sheet_ohm), {"R": strip, "C": ends})
+    labels = extract.make_text_layer(layout.layer(*process.text), "labels")
+    chain = [ends, *(layer for name, layer in zip(names, layers, strict=True) if name != "heater")]
+    for layer in chain:
+        extract.connect(layer)
+    for below, above in pairwise(chain):
+        extract.connect(below, above)
+    extract.connect(layers[names.index("metal")], labels)
+    extract.extract_netlist()
+    netlist = extract.netlist()
+    netlist.flatten()
+    circuit = netlist.circuit_by_name(layout.top_cell().name)
+    result = []
+    for device in circuit.each_device():
+        nets = (device.net_for_terminal(i) for i in range(2))
+        place = device.trans.disp
+        result.append(Resistor(place=(place.x, place.y), nets=frozenset(net.name if net else "" for net in nets)))
+    return result
+
+
+def _unlabelled(layout: kdb.Layout, process: Process, pins: list[Pin]) -> list[Pin]:
+    found = {(name, round(x, 2), round(y, 2)) for name, x, y in _labels(layout, process)}
+    return [pin for pin in pins if (pin.name, round(pin.pad[0], 2), round(pin.pad[1], 2)) not in found]
+
+
+def _labels(layout: kdb.Layout, process: Process) -> list[tuple[str, float, float]]:
+    top, unit = layout.top_cell(), layout.dbu
+    shapes = top.shapes(layout.layer(*process.text)).each(kdb.Shapes.STexts)
+    return [(s.text_string, unit * s.text_trans.disp.x, unit * s.text_trans.disp.y) for s in shapes]
+
+
+def _read(path: Path) -> kdb.Layout:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no GDS file {path}")
+    layout = kdb.Layout()
+    try:
+        layout.read(str(path))
+    except RuntimeError as error:
+        raise ValueError(f"{path} is no whole GDS file: {error}") from error
+    return layout
