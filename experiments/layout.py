@@ -6,6 +6,8 @@ Expected: the mask's own netlist makes the trained matrix to 1e-9, no flag of a 
 import json
 import math
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
 from time import perf_counter
 from typing import Literal
@@ -15,13 +17,16 @@ from jaxtyping import Complex
 from rich.progress import track
 from scipy.stats import unitary_group
 
+from ep_core.checkpoint import write_atomic
 from experiments.common.build import build
 from experiments.common.folder import new_folder, write_json
-from experiments.common.pictures import save
+from experiments.common.pictures import save, sweep_picture
 from experiments.common.rundir import RunDirectory
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
-from layouts import GPDK, closed_loop, drc, export, lvs, read_pins
+from layouts import GPDK, Chip, closed_loop, drc, export, lvs, read_pins
+from layouts.export import Place
+from layouts.phases import Phases
 from layouts.picture import around, draw
 from photonic_ep import MeshWeight, clements, decompose, reck
 from photonic_ep.mesh.program import tile_phases
@@ -29,7 +34,8 @@ from photonic_ep.mesh.tile import Tile
 
 TOPOLOGIES = {"clements": clements, "reck": reck}
 BARS = {"max_error": Bar(most=1e-9), "drc_flags": Bar(most=0), "lvs_errors": Bar(most=0)}
-Target = tuple[Tile, dict[str, float], Complex[np.ndarray, "k k"]]
+Matrix = Complex[np.ndarray, "k k"]
+SWEEP = np.linspace(-10, 10, 41)  # nm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +43,11 @@ class LayoutOptions:
     """Draw a chip and check it from its files alone. Give --run, --modes or --check-file."""
 
     run: Path | None = None
-    """A finished photonic run: one tile of its trained weights, as exact parts make them."""
+    """A finished photonic run: a layer of its trained weights, as exact parts make them."""
     layer: int = -1
     """Which operator of the run, from 0; -1 is the last."""
-    tile: tuple[int, int] = (0, 0)
-    """Row and column of the tile."""
+    tile: tuple[int, int] | None = None
+    """Row and column of one tile (default: all of the layer, as one floor plan)."""
     modes: int | None = None
     """Instead of a run: a Haar-random unitary of so many modes."""
     topology: Literal["clements", "reck"] = "clements"
@@ -64,45 +70,75 @@ def main(options: LayoutOptions) -> int:
     if options.check_file is not None:
         summary = checked(options.check_file.parent, options.check_file)
         return verdict(show(summary, BARS, str(options.check_file)), check=options.check)
-    tile, phases, target = of_run(options) if options.run is not None else haar(options)
+    tile, targets, phases = of_run(options) if options.run is not None else haar(options)
     folder = new_folder(options.out, "layout")
     config = {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items() if k not in ("out", "check")}
     write_json(folder / "config.json", config)
-    write_json(folder / "target.json", {"real": np.real(target).tolist(), "imaginary": np.imag(target).tolist()})
-    start = perf_counter()
+    plain = {f"{r},{c}": [np.real(t).tolist(), np.imag(t).tolist()] for (r, c), t in targets.items()}
+    write_json(folder / "target.json", plain)
     chip = export(tile, phases, folder, GPDK)
-    summary = {"export_seconds": perf_counter() - start} | checked(folder, chip.gds)
-    summary |= {"heaters": chip.heaters, "pads": chip.pads, "area_mm2": chip.area_mm2, "watts": chip.watts}
-    first = next(pin for pin in read_pins(chip.pins) if pin.name.endswith("_mzi_0_0.phi"))
-    for name, window in (("chip", None), ("mzi", around(first.heater, GPDK))):
-        save(draw(chip.gds, GPDK, window), folder / f"{name}.png")
+    summary = checked(folder, chip.gds) | {f"{name}_seconds": value for name, value in chip.seconds.items()}
+    numbers = ("heaters", "pads", "area_mm2", "watts", "reticles")
+    summary |= {"tiles": float(len(targets))} | {name: getattr(chip, name) for name in numbers}
+    pictures(folder, chip, targets)
     write_json(folder / "summary.json", summary)
+    if chip.reticles > 1:
+        print(
+            f"the layer exceeds one reticle of {[1e-3 * side for side in GPDK.reticle_um]} mm: it needs {chip.reticles}"
+        )
     return verdict(show(summary, BARS, f"{chip.gds}"), check=options.check)
 
 
 def checked(folder: Path, gds: Path) -> dict[str, float]:
-    """All that the files say: the matrix against the target, rules, pads."""
+    """All that the files say: the matrices against their targets, rules, pads."""
     for path in (gds, folder / "pins.csv", folder / "target.json"):
         if not path.is_file():
             raise FileNotFoundError(f"there is no {path}: a chip is checked by its mask, its pins and its target")
-    wanted = json.loads((folder / "target.json").read_text())
-    target = np.array(wanted["real"]) + 1j * np.array(wanted["imaginary"])
-    pins, result = folder / "pins.csv", {}
+    pins, targets, result = folder / "pins.csv", read_targets(folder), dict[str, float]()
     for name in track(("closed_loop", "drc", "lvs"), "checks"):
         start = perf_counter()
         if name == "closed_loop":
-            result["max_error"] = float(np.abs(closed_loop(gds, pins, GPDK) - target).max())
+            found = closed_loop(gds, pins, GPDK)
+            if set(found) != set(targets):
+                raise ValueError(f"the chip has tiles {sorted(found)}, {folder / 'target.json'} has {sorted(targets)}")
+            result["max_error"] = max(float(np.abs(found[place] - targets[place]).max()) for place in targets)
         elif name == "drc":
-            result["drc_flags"] = float(sum(drc(gds, GPDK).values()))
+            result["drc_flags"] = float(sum(drc(gds, pins, GPDK).values()))
         else:
-            found = lvs(gds, pins, GPDK)
-            result["lvs_errors"] = float(len(found))
-            print(*found[:10], sep="\n", end="\n" if found else "")
+            wrong = lvs(gds, pins, GPDK)
+            result["lvs_errors"] = float(len(wrong))
+            print(*wrong[:10], sep="\n", end="\n" if wrong else "")
         result[f"{name}_seconds"] = perf_counter() - start
     return result
 
 
-def haar(options: LayoutOptions) -> Target:
+def read_targets(folder: Path) -> dict[Place, Matrix]:
+    """What each tile shall make."""
+    stored = json.loads((folder / "target.json").read_text())
+    places = {(int(key.split(",")[0]), int(key.split(",")[1])): parts for key, parts in stored.items()}
+    return {place: np.array(real) + 1j * np.array(imaginary) for place, (real, imaginary) in places.items()}
+
+
+def pictures(folder: Path, chip: Chip, targets: dict[Place, Matrix]) -> None:
+    """The whole chip and one MZI, as pixels and as curves; what a wavelength beside the design's costs."""
+    first = next(pin for pin in read_pins(chip.pins) if pin.name.endswith("_mzi_0_0.phi"))
+    for name, window in (("chip", None), ("mzi", around(first.heater, GPDK))):
+        figure = draw(chip.gds, GPDK, window)
+        save(figure, folder / f"{name}.png")
+        write_atomic(folder / f"{name}.svg", partial(figure.savefig, format="svg", metadata={"Date": None}))
+    place = min(targets)
+    made = closed_loop(chip.gds, chip.pins, GPDK, wl=1e-3 * (1550 + SWEEP))[place]
+    size = np.linalg.norm(targets[place])
+    plain = np.linalg.norm(made - targets[place], axis=(1, 2)) / size
+    # The common phase is the receivers' to follow
+    turn = np.exp(-1j * np.angle((targets[place].conj() * made).sum((1, 2))))
+    save(
+        sweep_picture(SWEEP, plain, np.linalg.norm(turn[:, None, None] * made - targets[place], axis=(1, 2)) / size),
+        folder / "sweep.png",
+    )
+
+
+def haar(options: LayoutOptions) -> tuple[Tile, dict[Place, Matrix], dict[Place, Phases]]:
     """A unitary, on a mesh U alone."""
     if options.modes is None or options.modes < 2:
         raise ValueError(f"--modes must be at least 2, not {options.modes}")
@@ -110,11 +146,11 @@ def haar(options: LayoutOptions) -> Target:
     target = unitary_group.rvs(options.modes, random_state=options.seed)
     phases, tile = decompose(target[None], topology), Tile(topology, ("u",))
     parts = {f"u_{kind}": part for kind, part in vars(phases).items()}
-    return tile, by_name(tile, parts), target
+    return tile, {(0, 0): target}, {(0, 0): by_name(tile, parts, 0)}
 
 
-def of_run(options: LayoutOptions) -> Target:
-    """One tile of a run's trained weights W / g, decomposed anew: U diag(a) V."""
+def of_run(options: LayoutOptions) -> tuple[Tile, dict[Place, Matrix], dict[Place, Phases]]:
+    """Tiles of a run's trained weights W / g, decomposed anew: U diag(a) V."""
     folder, stored = RunDirectory.open(options.run)
     job = build(stored)
     if not folder.load(job):
@@ -125,23 +161,25 @@ def of_run(options: LayoutOptions) -> Target:
     weight = job.network.operators[options.layer]
     if not isinstance(weight, MeshWeight):
         raise ValueError(f"{options.run} has no meshes: it trained on --backend {stored.backend}")
-    row, column = options.tile
-    if not (0 <= row < weight.rows and 0 <= column < weight.cols):
+    places = [options.tile] if options.tile is not None else list(product(range(weight.rows), range(weight.cols)))
+    k, tile = weight.tile.modes, Tile(weight.topology, ("v", "u"))
+    if not (0 <= places[0][0] < weight.rows and 0 <= places[0][1] < weight.cols):
         raise ValueError(f"--tile must lie within {weight.rows} x {weight.cols} tiles, not {options.tile}")
-    k = weight.tile.modes
-    target = np.zeros((k, k))
-    block = weight.matrix()[row * k : (row + 1) * k, column * k : (column + 1) * k].double() / weight.gain
-    target[: block.shape[0], : block.shape[1]] = block.numpy()
-    tile = Tile(weight.topology, ("v", "u"))
-    return tile, by_name(tile, tile_phases(target[None], weight.topology)), target.astype(complex)
+    whole = np.zeros((weight.rows * k, weight.cols * k))
+    whole[: weight.out_features, : weight.in_features] = weight.matrix().double().numpy() / weight.gain
+    targets = np.stack([whole[r * k : (r + 1) * k, c * k : (c + 1) * k] for r, c in places])
+    parts = tile_phases(targets, weight.topology)
+    names = places if len(places) > 1 else [(0, 0)]
+    phases = {place: by_name(tile, parts, n) for n, place in enumerate(names)}
+    return tile, {place: t.astype(complex) for place, t in zip(names, targets, strict=True)}, phases
 
 
-def by_name(tile: Tile, parts: dict[str, np.ndarray]) -> dict[str, float]:
-    """Phases by the names of their heaters."""
+def by_name(tile: Tile, parts: dict[str, np.ndarray], index: int) -> Phases:
+    """Phases of one of several tiles by the names of their heaters."""
     return {
         name: math.fmod(float(value), 2 * math.pi)
         for kind, names in tile.heater_names.items()
-        for name, value in zip(names, parts[kind][:, 0], strict=True)
+        for name, value in zip(names, parts[kind][:, index], strict=True)
     }
 
 

@@ -1,11 +1,13 @@
 """A circuit from a GDS file alone: gdsfactory finds which ports meet, the process says what each cell is."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import gdsfactory as gf
 import numpy as np
-from jaxtyping import Complex
+import torch
+from jaxtyping import Complex, Float
 
 from layouts.process import Process
 from photonic_ep.circuit import circuit
@@ -22,7 +24,7 @@ def read_gds(path: Path, process: Process) -> gf.Component:
         component = gf.import_gds(path)
     except RuntimeError as error:
         raise ValueError(f"{path} is no whole GDS file: {error}") from error
-    if not list(component.ports):
+    if not (list(component.ports) or any(list(inst.ports) for inst in component.insts)):
         raise ValueError(f"{path} has no ports: was it written without metadata?")
     return component
 
@@ -44,32 +46,44 @@ def optical_netlist(component: gf.Component, process: Process) -> Netlist:
     return {name: {key: body[key] for key in ("instances", "nets", "ports")} for name, body in found.items()}
 
 
-def matrix(
-    netlist: Netlist, process: Process, phases: dict[str, float], *, wl: float | None = None
-) -> Complex[np.ndarray, "out in"]:
-    """Transfer matrix from ports in_0.. to out_0.., by the circuit engine, in double precision.
+class Light:
+    """The light of a layout: its circuit, planned once.
 
     Args:
-        netlist: of `optical_netlist`.
+        netlist: of `optical_netlist`, with ports in_0.. and out_0.. .
         process: whose models it is made of.
-        phases: of every heater by its name, `u_mzi_0_2.theta`, `u_alpha_1.phase` [rad].
-        wl: wavelength [um]; default the design's.
-
-    Raises ValueError for heaters that the layout has and `phases` has not, or the other way round.
 
     """
-    model, info = circuit(netlist, {name: part for name, (part, _) in process.models.items()})
-    leaves = {path: heater_name(path) for path, part in info.instances.items() if part == process.heater}
-    missing, strange = sorted(set(leaves.values()) - set(phases)), sorted(set(phases) - set(leaves.values()))
-    if missing or strange:
-        raise ValueError(
-            f"phases of {len(phases)} heaters for {len(leaves)}: missing {missing[:3]}, strange {strange[:3]}"
-        )
-    settings = nested({path: {"phase": phases[name]} for path, name in leaves.items()})
-    s, ports = model.dense(**({} if wl is None else {"wl": wl}), **settings)
-    modes = sum(port.startswith("in_") for port in ports)
-    into, out = ([ports.index(f"{side}_{mode}") for mode in range(modes)] for side in ("in", "out"))
-    return s.reshape(len(ports), len(ports)).numpy()[np.ix_(out, into)]
+
+    def __init__(self, netlist: Netlist, process: Process) -> None:
+        parts = {name: part for name, (part, _) in process.models.items()}
+        self.model, info = circuit(netlist, parts)
+        self.heaters = {path: heater_name(path) for path, part in info.instances.items() if part == process.heater}
+
+    def matrix(
+        self, phases: Mapping[str, float], wl: Float[np.ndarray, " n"] | float | None = None
+    ) -> Complex[np.ndarray, "*n out in"]:
+        """Transfer matrix from the inputs to the outputs, in double precision.
+
+        Args:
+            phases: of every heater by its name, `u_mzi_0_2.theta`, `u_alpha_1.phase` [rad].
+            wl: wavelength, or several [um]; default the design's.
+
+        Raises ValueError for heaters that the layout has and `phases` has not, or the other way round.
+
+        """
+        names = set(self.heaters.values())
+        missing, strange = sorted(names - set(phases)), sorted(set(phases) - names)
+        if missing or strange:
+            raise ValueError(
+                f"phases of {len(phases)} heaters for {len(names)}: missing {missing[:3]}, strange {strange[:3]}"
+            )
+        settings = nested({path: {"phase": phases[name]} for path, name in self.heaters.items()})
+        light = {} if wl is None else {"wl": torch.as_tensor(wl, dtype=torch.float64)}
+        s, ports = self.model.dense(**light, **settings)
+        modes = sum(port.startswith("in_") for port in ports)
+        into, out = ([ports.index(f"{side}_{mode}") for mode in range(modes)] for side in ("in", "out"))
+        return s.numpy()[..., out, :][..., into]
 
 
 def heater_name(path: str) -> str:

@@ -6,7 +6,7 @@ Pads lie in lanes above and below, as many as the width asks for; wires to far l
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
@@ -16,7 +16,7 @@ from layouts.netlist import heater_name
 from layouts.process import Layer, Process
 from layouts.river import Wire, boxes
 
-GROUND = "gnd"
+GROUND = "gnd_"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +71,9 @@ class Side:
         self.component.add_polygon(corners, layer=self.process.metal if layer is None else layer)
 
     def pad(self, name: str, x: float, y: float) -> Pad:
-        """Draw a pad with its opening and its label."""
+        """Draw a pad with its opening."""
         for half, layer in ((self.process.pad_um / 2, None), (self.process.pad_um / 2 - 2, self.process.pad_open)):
             self.box(x - half, y - half, x + half, y + half, layer)
-        self.component.add_label(name, position=(x, self.sign * y), layer=self.process.text)
         return Pad(name=name, x=x, y=self.sign * y)
 
 
@@ -99,7 +98,7 @@ def heaters(core: gf.Component) -> list[Heater]:
 
 
 def wired(component: gf.Component, process: Process, places: list[Heater]) -> list[Pad]:
-    """Add wires, pads and labels to a component whose heaters lie at `places`; returns the pads.
+    """Add wires and pads to a component whose heaters lie at `places`; returns the pads.
 
     Raises ValueError where a column has more heaters than tracks, or where a wire would carry too large a current.
     """
@@ -113,9 +112,15 @@ def wired(component: gf.Component, process: Process, places: list[Heater]) -> li
             # From the edge inwards
             own = column[:middle] if sign > 0 else column[: middle - 1 : -1]
             if own:
-                leads.append(list(_column(side, own, f"{GROUND}_{word}_{number}", edge)))
+                leads.append(list(_column(side, own, f"{GROUND}{word}_{number}", edge)))
         result += _lanes(side, leads, edge)
     return result
+
+
+def label(component: gf.Component, process: Process, pads: Iterable[Pad]) -> None:
+    """Add the names of pads: whose they are."""
+    for pad in pads:
+        component.add_label(pad.name, position=(pad.x, pad.y), layer=process.text)
 
 
 def _column(side: Side, own: list[Heater], ground: str, edge: float) -> Iterator[Lead]:

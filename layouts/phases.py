@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from layouts.netlist import Netlist, matrix
+from layouts.netlist import Light, Netlist
 from layouts.process import Process
 from photonic_ep.mesh.tile import Tile
 from photonic_ep.mesh.topology import MeshName, Topology
@@ -40,7 +40,7 @@ def routing(netlist: Netlist, process: Process, tile: Tile) -> Routing:
     names = [name for group in tile.heater_names.values() for name in group]
     # theta = phi = pi let light pass, alpha = 0 as well; an attenuator then gives it -1
     passing = {name: 0.0 if "_alpha_" in name else math.pi for name in names}
-    passed = matrix(netlist, process, passing)
+    passed = Light(netlist, process).matrix(passing)
     shift = math.pi if tile.svd else 0.0
     whole = np.angle(np.diagonal(passed)) - shift
     top = next(iter(netlist.values()))

@@ -26,9 +26,11 @@ def draw(gds: Path, process: Process, window: Window | None = None) -> Figure:
     for name, layer in layers.items():
         region = kdb.Region(top.begin_shapes_rec_touching(layout.layer(*layer), box.to_itype(unit)))
         region.merge()
+        pixel = box.width() * PIXEL
+        # Bends have a hundred corners, of which a picture shows few
+        region.smooth(int(pixel / 4 / unit), False)
         if name == "guide":
-            thin = box.width() * PIXEL / 2 - process.guide_um
-            region = region.sized(int(max(0.0, thin) / unit))
+            region = region.sized(int(max(0.0, pixel / 2 - process.guide_um) / unit))
         shapes = [[(unit * p.x, unit * p.y) for p in polygon.each_point_hull()] for polygon in region.each()]
         axes.add_collection(PolyCollection(shapes, facecolor=COLOURS[name], edgecolor=COLOURS[name], linewidth=0.5))
     axes.set(xlim=(box.left, box.right), ylim=(box.bottom, box.top), aspect="equal")

@@ -37,7 +37,7 @@ class Process:
         stack: layers from the heater up to the metal, by name; 'contact' is what lies on a heater's ends.
         guide_um: least width in the layer of guides, where a taper ends. gap_um: least gap of two.
         heater_space_um: least distance of two heaters.
-        sheet_ohm: of a heater.
+        sheet_ohm: of a heater. reticle_um: the largest field that is exposed at once.
         wire_um, space_um: width of a wire and least distance of two. amperes_um: what a wire carries a um of width.
         pad_um, pad_space_um: side of a bond pad and distance of two. heater_ohm: of one heater. mw_pi: power that it
             turns light by pi with [mW].
@@ -74,6 +74,7 @@ class Process:
     gap_um: float
     heater_space_um: float
     sheet_ohm: float
+    reticle_um: tuple[float, float]
     wire_um: float
     space_um: float
     amperes_um: float
@@ -82,6 +83,18 @@ class Process:
     heater_ohm: float
     mw_pi: float
     models: Mapping[str, tuple[Model, Translator]] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        missing = [name for name in ("heater", "contact", "metal") if name not in self.stack]
+        if missing:
+            raise ValueError(f"the process {self.name!r} lacks the layers {missing}: its stack has {list(self.stack)}")
+        without = [
+            name
+            for name in (self.straight, self.bend, self.corner, self.heater, self.coupler, self.end)
+            if name not in self.models
+        ]
+        if without:
+            raise ValueError(f"the process {self.name!r} has no circuit model of its cells {without}")
 
     @property
     def arm_um(self) -> float:
@@ -157,6 +170,7 @@ GPDK = Process(
     gap_um=0.234,
     heater_space_um=10.0,
     sheet_ohm=10.0,
+    reticle_um=(26_000.0, 33_000.0),  # of a scanner (assumed)
     # Ours: 6 mA a um of a thick top metal, and a heater of 2.5 um in 10 ohm a square (assumed)
     wire_um=2.0,
     space_um=1.2,

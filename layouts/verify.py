@@ -1,40 +1,69 @@
 """What a mask is, from its files alone: the matrix of its circuit, its rules, and whose pad every heater has."""
 
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import klayout.db as kdb
 import numpy as np
-from jaxtyping import Complex
+from jaxtyping import Complex, Float
 
-from layouts.export import Pin, drawing, read_pins
-from layouts.netlist import matrix, optical_netlist, read_gds
+from layouts.export import Pin, Place, drawing, read_pins
+from layouts.netlist import Light, optical_netlist, read_gds
+from layouts.pads import GROUND
 from layouts.process import Layer, Process
 
+TILE = re.compile(r"tile_(\d+)_(\d+)_")
 NEAR = 1.0  # um; a heater that lies farther from where the pins say is another one
 
 
-def closed_loop(gds: Path, pins: Path, process: Process, *, wl: float | None = None) -> Complex[np.ndarray, "out in"]:
-    """Matrix of the light from in_0.. to out_0.. that a chip's own netlist makes at the phases of its pins.
+def closed_loop(
+    gds: Path, pins: Path, process: Process, *, wl: Float[np.ndarray, " n"] | float | None = None
+) -> dict[Place, Complex[np.ndarray, "*n out in"]]:
+    """Matrix of every tile, by row and column, that a chip's own netlist makes at the phases of its pins.
 
     Args:
         gds: the mask, which alone says what is joined to what.
         pins: whose phases are taken.
         process: whose models the cells are.
-        wl: wavelength [um]; default the design's.
+        wl: wavelength, or several [um]; default the design's.
 
     Raises FileNotFoundError or ValueError for files that are missing, broken, or do not belong together.
 
     """
-    phases = {pin.name: pin.phase for pin in read_pins(pins) if pin.phase is not None}
+    phases = by_tile({pin.name: pin.phase for pin in read_pins(pins) if pin.phase is not None})
     with drawing(process):
         netlist = optical_netlist(read_gds(gds, process), process)
-    return matrix(netlist, process, phases, wl=wl)
+    top = next(iter(netlist.values()))
+    tiles = dict.fromkeys(phases, "") if len(phases) == 1 else {}
+    for name, instance in top["instances"].items():
+        if (place := TILE.fullmatch(f"{name}_")) is not None:
+            tiles[int(place[1]), int(place[2])] = instance["component"]
+    if set(tiles) != set(phases):
+        raise ValueError(f"the mask has tiles {sorted(tiles)}, the pins have {sorted(phases)}")
+    lights = {
+        cell: Light({cell: netlist[cell], **netlist} if cell else netlist, process) for cell in set(tiles.values())
+    }
+    return {place: lights[cell].matrix(phases[place], wl) for place, cell in tiles.items()}
 
 
-def drc(gds: Path, process: Process) -> dict[str, int]:
-    """Count flags of each rule; rules are ours, not a foundry's deck. ValueError for a file that is no GDS."""
+def by_tile(phases: dict[str, float]) -> dict[Place, dict[str, float]]:
+    """Phases by the row and column of their tile, (0, 0) where there is but one."""
+    result: dict[Place, dict[str, float]] = {}
+    for name, phase in phases.items():
+        found = TILE.match(name)
+        place = (int(found[1]), int(found[2])) if found else (0, 0)
+        result.setdefault(place, {})[name[found.end() :] if found else name] = phase
+    return result
+
+
+def drc(gds: Path, pins: Path, process: Process) -> dict[str, int]:
+    """Count flags of each rule; rules are ours, not a foundry's deck. ValueError for a file that is no GDS.
+
+    `nets`: polygons of metal beyond one a pad; `guides`: waveguides beyond one a mode, one a loop, and the second arm
+    of every attenuator, so those that touch or are cut.
+    """
     layout = _read(gds)
     top = layout.top_cell()
     unit = round(1 / layout.dbu)
@@ -45,7 +74,9 @@ def drc(gds: Path, process: Process) -> dict[str, int]:
 
     guide, metal, heater = region(process.guide), region(process.metal), region(process.stack["heater"])
     space, width = int(process.space_um * unit), int(process.wire_um * unit)
-    ends = sum(1 for _ in _labels(layout, process))
+    names = [pin.name for pin in read_pins(pins)]
+    tiles = len(by_tile(dict.fromkeys(names, 0.0)))
+    ways = tiles + sum("u_alpha_" in name for name in names) + sum("att_" in name for name in names)
     return {
         "guide_width": guide.width_check(int(process.guide_um * unit), False, kdb.Region.Projection, 80.0).count(),
         "guide_space": guide.space_check(int(process.gap_um * unit)).count(),
@@ -53,7 +84,8 @@ def drc(gds: Path, process: Process) -> dict[str, int]:
         "metal_space": metal.space_check(space).count(),
         "heater_space": heater.space_check(int(process.heater_space_um * unit)).count(),
         "pad_enclosure": region(process.pad_open).enclosed_check(metal, unit).count(),
-        "nets": abs(metal.merged().count() - ends),
+        "nets": abs(metal.merged().count() - len(names)),
+        "guides": abs(guide.merged().count() - ways),
         "grid": guide.grid_check(1, 1).count() + metal.grid_check(1, 1).count(),
     }
 
@@ -69,6 +101,8 @@ class Resistor:
 def lvs(gds: Path, pins: Path, process: Process) -> list[str]:
     """Return what is wrong: every heater must go to its own named pad and to a ground, and be where the pins say it."""
     layout, table = _read(gds), read_pins(pins)
+    if not _labels(layout, process):
+        raise ValueError(f"{gds} has no labels of pads in layer {process.text}: it does not say whose they are")
     errors = [f"pad {pin.name} is not labelled at {pin.pad}" for pin in _unlabelled(layout, process, table)]
     found = resistors(layout, process)
     wanted = {pin.name: pin for pin in table if pin.heater is not None}
@@ -81,7 +115,7 @@ def lvs(gds: Path, pins: Path, process: Process) -> list[str]:
         if apart[nearest] > NEAR:
             errors.append(f"no heater at {pin.heater}, where the pins say {name}")
             continue
-        grounds = {net for net in found[nearest].nets if net.startswith("gnd_")}
+        grounds = {net for net in found[nearest].nets if GROUND in net}
         others = found[nearest].nets - grounds
         if others != {name} or len(grounds) != 1:
             errors.append(f"the heater {name} is joined to {sorted(found[nearest].nets)}, not to its pad and a ground")

@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import torch
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, PowerNorm
@@ -363,4 +364,23 @@ def programming_picture(found: dict[tuple[str, int], list[tuple[float, float, fl
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
+    return figure
+
+
+def sweep_picture(
+    detuning: Float[np.ndarray, " n"], plain: Float[np.ndarray, " n"], turned: Float[np.ndarray, " n"]
+) -> Figure:
+    """Errors of a chip against the laser's distance from the design wavelength [nm]."""
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(detuning, plain, color="0.6", label="as it is")
+    axes.plot(detuning, turned, color="C0", label="receivers follow the common phase")
+    axes.set(
+        xlabel="wavelength - design [nm]",
+        ylabel="|T - target| / |target|",
+        title="what unequal routes cost",
+        ylim=(0, None),
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
     return figure

@@ -8,7 +8,18 @@ from experiments import layout
 from experiments.common.shell import run
 from tests.experiments.conftest import QUICK
 
-NAMES = {"chip.gds", "pins.csv", "netlist.json", "target.json", "config.json", "summary.json", "chip.png", "mzi.png"}
+NAMES = {
+    "chip.gds",
+    "pins.csv",
+    "netlist.json",
+    "target.json",
+    "config.json",
+    "summary.json",
+    "chip.png",
+    "mzi.png",
+    "chip.svg",
+}
+NAMES |= {"mzi.svg", "sweep.png"}
 
 
 def draw(*words):
@@ -32,6 +43,17 @@ def test_a_tile_of_a_run_becomes_a_chip(job, tmp_path):
     out = tmp_path / "chip"
     assert draw("--run", tmp_path / "run", "--layer", 0, "--tile", 2, 3, "--out", out, "--check") == 0
     assert json.loads((out / "summary.json").read_text())["heaters"] == 2 * 16 + 4
+
+
+def test_a_whole_layer_becomes_one_floor_plan(job, tmp_path):
+    assert job(*QUICK, "--tile", 4, "--out", tmp_path / "run")[0] == 0
+    out = tmp_path / "chip"
+    assert draw("--run", tmp_path / "run", "--out", out, "--check") == 0
+    summary = json.loads((out / "summary.json").read_text())
+    # 10 outputs of 12 neurons: 3 x 3 tiles
+    assert summary["tiles"] == 9
+    assert summary["heaters"] == 9 * 36
+    assert summary["max_error"] <= 1e-9
 
 
 @pytest.mark.parametrize(

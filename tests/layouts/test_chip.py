@@ -37,7 +37,12 @@ def chip(folder, shape=clements, modes=4, svd=False):
         parts = {f"u_{kind}": part for kind, part in vars(decompose(target[None], topology)).items()}
     names = tile.heater_names
     phases = {n: float(v) for kind in names for n, v in zip(names[kind], parts[kind][:, 0], strict=True)}
-    return tile, export(tile, phases, folder, GPDK), target
+    return tile, export(tile, {(0, 0): phases}, folder, GPDK), target
+
+
+def loop(made, **light):
+    (found,) = closed_loop(made.gds, made.pins, GPDK, **light).values()
+    return found
 
 
 def redundant(modes):
@@ -55,8 +60,8 @@ LARGE = [(clements, 16, True), (clements, 32, False), (clements, 64, False), (re
 )
 def test_the_file_computes_the_matrix(tmp_path, shape, modes, svd):
     tile, made, target = chip(tmp_path, shape, modes, svd)
-    assert np.abs(closed_loop(made.gds, made.pins, GPDK) - target).max() <= 1e-9
-    assert drc(made.gds, GPDK) == dict.fromkeys(drc(made.gds, GPDK), 0)
+    assert np.abs(loop(made) - target).max() <= 1e-9
+    assert drc(made.gds, made.pins, GPDK) == dict.fromkeys(drc(made.gds, made.pins, GPDK), 0)
     assert lvs(made.gds, made.pins, GPDK) == []
     assert made.heaters == sum(len(names) for names in tile.heater_names.values())
 
@@ -156,7 +161,7 @@ def test_a_missing_wire_is_caught(tmp_path):
         shapes.erase(max(shapes.each(), key=lambda s: s.bbox().height() / s.bbox().width()))
 
     altered(made, cut)
-    assert lvs(made.gds, made.pins, GPDK) or drc(made.gds, GPDK)["nets"]
+    assert lvs(made.gds, made.pins, GPDK) or drc(made.gds, made.pins, GPDK)["nets"]
 
 
 def test_a_track_over_a_terminal_is_caught(tmp_path):
@@ -168,7 +173,7 @@ def test_a_track_over_a_terminal_is_caught(tmp_path):
         top.shapes(layout.layer(*GPDK.metal)).insert(kdb.Box(a.x, a.y - 1000, b.x, b.y + 1000))
 
     altered(made, cross)
-    assert drc(made.gds, GPDK)["nets"] > 0
+    assert drc(made.gds, made.pins, GPDK)["nets"] > 0
     assert lvs(made.gds, made.pins, GPDK)
 
 
@@ -183,10 +188,10 @@ def test_a_shifted_mzi_is_caught(tmp_path, nanometres):
 
     altered(made, shift)
     try:
-        off = np.abs(closed_loop(made.gds, made.pins, GPDK) - target).max() > 1e-9
+        off = np.abs(loop(made) - target).max() > 1e-9
     except (ValueError, KeyError):
         off = True
-    assert off or sum(drc(made.gds, GPDK).values())
+    assert off or sum(drc(made.gds, made.pins, GPDK).values())
 
 
 def test_a_phase_that_is_off_is_caught(tmp_path):
@@ -194,7 +199,7 @@ def test_a_phase_that_is_off_is_caught(tmp_path):
     rewritten(
         made, lambda rows: rows["u_mzi_1_1.theta"].update(phase=repr(float(rows["u_mzi_1_1.theta"]["phase"]) + 0.01))
     )
-    assert 1e-3 < np.abs(closed_loop(made.gds, made.pins, GPDK) - target).max() < 0.1
+    assert 1e-3 < np.abs(loop(made) - target).max() < 0.1
 
 
 def test_a_bypass_that_is_not_as_long_is_caught(tmp_path):
@@ -202,12 +207,12 @@ def test_a_bypass_that_is_not_as_long_is_caught(tmp_path):
     tile = Tile(clements(4), ("u",))
     names = [name for group in tile.heater_names.values() for name in group]
     with pytest.raises(ValueError, match="not equally long"):
-        export(tile, dict.fromkeys(names, 1.0), tmp_path, longer)
+        export(tile, {(0, 0): dict.fromkeys(names, 1.0)}, tmp_path, longer)
 
 
 def test_a_wavelength_beside_the_design_costs_the_unequal_routes(tmp_path):
     _, made, target = chip(tmp_path)
-    errors = [np.abs(closed_loop(made.gds, made.pins, GPDK, wl=wl) - target).max() for wl in (1.55, 1.551, 1.56)]
+    errors = [np.abs(loop(made, wl=wl) - target).max() for wl in (1.55, 1.551, 1.56)]
     assert errors[0] < 1e-9 < 1e-3 < errors[1]
     assert errors[2] > errors[1] or errors[2] > 0.5
 
@@ -216,9 +221,9 @@ def test_too_many_tracks_are_refused(tmp_path):
     tile = Tile(clements(4), ("u",))
     names = [name for group in tile.heater_names.values() for name in group]
     with pytest.raises(ValueError, match="more than the rule allows"):
-        export(tile, dict.fromkeys(names, 1.0), tmp_path, replace(GPDK, amperes_um=1e-4))
+        export(tile, {(0, 0): dict.fromkeys(names, 1.0)}, tmp_path, replace(GPDK, amperes_um=1e-4))
     with pytest.raises(ValueError, match="too many over a heater"):
-        export(tile, dict.fromkeys(names, 1.0), tmp_path, replace(GPDK, space_um=150.0))
+        export(tile, {(0, 0): dict.fromkeys(names, 1.0)}, tmp_path, replace(GPDK, space_um=150.0))
 
 
 def test_crossings_have_no_layout():
@@ -240,7 +245,7 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path):
         with pytest.raises(ValueError, match="no whole GDS"):
             check(four.gds, four.pins, GPDK)
     with pytest.raises(FileNotFoundError, match="no GDS file"):
-        drc(tmp_path / "none.gds", GPDK)
+        drc(tmp_path / "none.gds", four.pins, GPDK)
 
 
 def test_a_mask_without_metadata_is_refused(tmp_path):
@@ -252,6 +257,70 @@ def test_a_mask_without_metadata_is_refused(tmp_path):
     layout.write(str(made.gds), options)
     with pytest.raises(ValueError, match="no ports"):
         closed_loop(made.gds, made.pins, GPDK)
+
+
+def test_tiles_of_a_layer_are_cells_of_one_chip(tmp_path):
+    """Equal cells, phases of their own, names that begin with their place; a file for another layer is refused."""
+    topology, rng = reck(3), np.random.default_rng(0)
+    tile, targets, phases = Tile(topology, ("u",)), {}, {}
+    for place in ((0, 0), (0, 1), (1, 0)):
+        targets[place] = unitary_group.rvs(3, random_state=rng)
+        parts = {f"u_{kind}": part for kind, part in vars(decompose(targets[place][None], topology)).items()}
+        names = tile.heater_names
+        phases[place] = {n: float(v) for k in names for n, v in zip(names[k], parts[k][:, 0], strict=True)}
+    made = export(tile, phases, tmp_path, GPDK)
+    found = closed_loop(made.gds, made.pins, GPDK)
+    assert set(found) == set(targets)
+    for place, target in targets.items():
+        assert np.abs(found[place] - target).max() <= 1e-9
+    assert lvs(made.gds, made.pins, GPDK) == []
+    assert sum(drc(made.gds, made.pins, GPDK).values()) == 0
+    assert made.heaters == 27
+    assert {pin.name for pin in read_pins(made.pins)} > {"tile_0_1_u_mzi_0_0.theta", "tile_1_0_u_alpha_2.phase"}
+    rewritten(
+        made, lambda rows: [row.update(heater=row["heater"].replace("tile_1_0", "tile_1_1")) for row in rows.values()]
+    )
+    with pytest.raises(ValueError, match="the mask has tiles"):
+        closed_loop(made.gds, made.pins, GPDK)
+
+
+def test_a_heater_of_the_wrong_length_is_caught(tmp_path):
+    """Shorter on the mask than the process says: its guide, and so every way through it, is shorter too."""
+    _, made, target = chip(tmp_path)
+    assert np.abs(loop(made) - target).max() < 1e-9
+    other = replace(GPDK, heater_um=119.0)
+    (tmp_path / "other").mkdir()
+    tile = Tile(clements(4), ("u",))
+    names = [name for group in tile.heater_names.values() for name in group]
+    wrong = export(tile, {(0, 0): dict.fromkeys(names, 1.0)}, tmp_path / "other", other)
+    made.gds.write_bytes(wrong.gds.read_bytes())
+    assert np.abs(loop(made) - target).max() > 1e-3
+    assert lvs(made.gds, made.pins, GPDK)
+
+
+def test_guides_that_touch_are_caught(tmp_path):
+    _, made, _ = chip(tmp_path)
+
+    def bridge(layout, top):
+        box = top.bbox().center()
+        top.shapes(layout.layer(*GPDK.guide)).insert(kdb.Box(box.x, box.y - 60_000, box.x + 500, box.y + 60_000))
+
+    altered(made, bridge)
+    assert drc(made.gds, made.pins, GPDK)["guides"] > 0
+
+
+def test_a_mask_without_labels_is_refused(tmp_path):
+    _, made, _ = chip(tmp_path)
+    altered(made, lambda layout, top: top.shapes(layout.layer(*GPDK.text)).clear())
+    with pytest.raises(ValueError, match="no labels of pads"):
+        lvs(made.gds, made.pins, GPDK)
+
+
+def test_a_process_that_lacks_something_is_refused():
+    with pytest.raises(ValueError, match=r"lacks the layers \['metal'\]"):
+        replace(GPDK, stack={name: layer for name, layer in GPDK.stack.items() if name != "metal"})
+    with pytest.raises(ValueError, match=r"no circuit model of its cells \['mmi2x2'\]"):
+        replace(GPDK, coupler="mmi2x2")
 
 
 def test_models_of_the_process_are_passive_and_as_said():
