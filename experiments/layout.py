@@ -4,13 +4,12 @@ Expected: the mask's own netlist makes the trained matrix to 1e-9, no flag of a 
 """
 
 import json
-import math
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Complex
@@ -24,7 +23,8 @@ from experiments.common.pictures import save, sweep_picture
 from experiments.common.rundir import RunDirectory
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
-from layouts import GPDK, Chip, closed_loop, drc, export, lvs, read_pins
+from layouts import GPDK, Chip, closed_loop, drc, export, known_errors, lvs, read_pins
+from layouts.errors import Errors
 from layouts.export import Place
 from layouts.phases import Phases
 from layouts.picture import around, draw
@@ -35,6 +35,7 @@ from photonic_ep.mesh.tile import Tile
 TOPOLOGIES = {"clements": clements, "reck": reck}
 BARS = {"max_error": Bar(most=1e-9), "drc_flags": Bar(most=0), "lvs_errors": Bar(most=0)}
 Matrix = Complex[np.ndarray, "k k"]
+Wanted = tuple[Tile, dict[Place, Matrix], dict[Place, Phases], dict[Place, Errors]]
 SWEEP = np.linspace(-10, 10, 41)  # nm
 
 
@@ -48,6 +49,9 @@ class LayoutOptions:
     """Which operator of the run, from 0; -1 is the last."""
     tile: tuple[int, int] | None = None
     """Row and column of one tile (default: all of the layer, as one floor plan)."""
+    known_errors: bool = False
+    """Keep the phases that were trained, and give the parts the errors of the chip that they were trained on (default:
+    what was trained, made anew by exact parts)."""
     modes: int | None = None
     """Instead of a run: a Haar-random unitary of so many modes."""
     topology: Literal["clements", "reck"] = "clements"
@@ -70,12 +74,15 @@ def main(options: LayoutOptions) -> int:
     if options.check_file is not None:
         summary = checked(options.check_file.parent, options.check_file)
         return verdict(show(summary, BARS, str(options.check_file)), check=options.check)
-    tile, targets, phases = of_run(options) if options.run is not None else haar(options)
+    if options.known_errors and options.run is None:
+        raise ValueError("--known-errors are those of a run: it needs --run")
+    tile, targets, phases, errors = of_run(options) if options.run is not None else haar(options)
     folder = new_folder(options.out, "layout")
     config = {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items() if k not in ("out", "check")}
     write_json(folder / "config.json", config)
     plain = {f"{r},{c}": [np.real(t).tolist(), np.imag(t).tolist()] for (r, c), t in targets.items()}
     write_json(folder / "target.json", plain)
+    write_json(folder / "errors.json", {f"{r},{c}": own for (r, c), own in errors.items()})
     chip = export(tile, phases, folder, GPDK)
     summary = checked(folder, chip.gds) | {f"{name}_seconds": value for name, value in chip.seconds.items()}
     numbers = ("heaters", "pads", "area_mm2", "watts", "reticles")
@@ -91,14 +98,15 @@ def main(options: LayoutOptions) -> int:
 
 def checked(folder: Path, gds: Path) -> dict[str, float]:
     """All that the files say: the matrices against their targets, rules, pads."""
-    for path in (gds, folder / "pins.csv", folder / "target.json"):
+    for path in (gds, *(folder / name for name in ("pins.csv", "target.json", "errors.json"))):
         if not path.is_file():
-            raise FileNotFoundError(f"there is no {path}: a chip is checked by its mask, its pins and its target")
-    pins, targets, result = folder / "pins.csv", read_targets(folder), dict[str, float]()
+            raise FileNotFoundError(f"there is no {path}: a chip is checked by its mask, pins, errors and target")
+    pins, result = folder / "pins.csv", dict[str, float]()
+    targets = {place: np.array(re) + 1j * np.array(im) for place, (re, im) in by_place(folder / "target.json").items()}
     for name in track(("closed_loop", "drc", "lvs"), "checks"):
         start = perf_counter()
         if name == "closed_loop":
-            found = closed_loop(gds, pins, GPDK)
+            found = closed_loop(gds, pins, GPDK, errors=by_place(folder / "errors.json"))
             if set(found) != set(targets):
                 raise ValueError(f"the chip has tiles {sorted(found)}, {folder / 'target.json'} has {sorted(targets)}")
             result["max_error"] = max(float(np.abs(found[place] - targets[place]).max()) for place in targets)
@@ -112,11 +120,10 @@ def checked(folder: Path, gds: Path) -> dict[str, float]:
     return result
 
 
-def read_targets(folder: Path) -> dict[Place, Matrix]:
-    """What each tile shall make."""
-    stored = json.loads((folder / "target.json").read_text())
-    places = {(int(key.split(",")[0]), int(key.split(",")[1])): parts for key, parts in stored.items()}
-    return {place: np.array(real) + 1j * np.array(imaginary) for place, (real, imaginary) in places.items()}
+def by_place(path: Path) -> dict[Place, Any]:
+    """What a file holds of each tile."""
+    stored = json.loads(path.read_text())
+    return {(int(key.split(",")[0]), int(key.split(",")[1])): value for key, value in stored.items()}
 
 
 def pictures(folder: Path, chip: Chip, targets: dict[Place, Matrix]) -> None:
@@ -127,7 +134,9 @@ def pictures(folder: Path, chip: Chip, targets: dict[Place, Matrix]) -> None:
         save(figure, folder / f"{name}.png")
         write_atomic(folder / f"{name}.svg", partial(figure.savefig, format="svg", metadata={"Date": None}))
     place = min(targets)
-    made = closed_loop(chip.gds, chip.pins, GPDK, wl=1e-3 * (1550 + SWEEP))[place]
+    made = closed_loop(chip.gds, chip.pins, GPDK, wl=1e-3 * (1550 + SWEEP), errors=by_place(folder / "errors.json"))[
+        place
+    ]
     size = np.linalg.norm(targets[place])
     plain = np.linalg.norm(made - targets[place], axis=(1, 2)) / size
     # The common phase is the receivers' to follow
@@ -138,7 +147,7 @@ def pictures(folder: Path, chip: Chip, targets: dict[Place, Matrix]) -> None:
     )
 
 
-def haar(options: LayoutOptions) -> tuple[Tile, dict[Place, Matrix], dict[Place, Phases]]:
+def haar(options: LayoutOptions) -> Wanted:
     """A unitary, on a mesh U alone."""
     if options.modes is None or options.modes < 2:
         raise ValueError(f"--modes must be at least 2, not {options.modes}")
@@ -146,11 +155,11 @@ def haar(options: LayoutOptions) -> tuple[Tile, dict[Place, Matrix], dict[Place,
     target = unitary_group.rvs(options.modes, random_state=options.seed)
     phases, tile = decompose(target[None], topology), Tile(topology, ("u",))
     parts = {f"u_{kind}": part for kind, part in vars(phases).items()}
-    return tile, {(0, 0): target}, {(0, 0): by_name(tile, parts, 0)}
+    return tile, {(0, 0): target}, {(0, 0): by_name(tile, parts, 0)}, {}
 
 
-def of_run(options: LayoutOptions) -> tuple[Tile, dict[Place, Matrix], dict[Place, Phases]]:
-    """Tiles of a run's trained weights W / g, decomposed anew: U diag(a) V."""
+def of_run(options: LayoutOptions) -> Wanted:
+    """Tiles of a run's trained weights W / g, decomposed anew, or as they were trained, with that chip's errors."""
     folder, stored = RunDirectory.open(options.run)
     job = build(stored)
     if not folder.load(job):
@@ -165,19 +174,26 @@ def of_run(options: LayoutOptions) -> tuple[Tile, dict[Place, Matrix], dict[Plac
     k, tile = weight.tile.modes, Tile(weight.topology, ("v", "u"))
     if not (0 <= places[0][0] < weight.rows and 0 <= places[0][1] < weight.cols):
         raise ValueError(f"--tile must lie within {weight.rows} x {weight.cols} tiles, not {options.tile}")
+    names = places if len(places) > 1 else [(0, 0)]
+    if options.known_errors:
+        numbers = [row * weight.cols + column for row, column in places]
+        held = {name: p.detach().double().numpy() for name, p in weight.named_parameters()}
+        phases = {place: by_name(weight.tile, held, n) for place, n in zip(names, numbers, strict=True)}
+        made = weight.double().transfer().detach().numpy()
+        errors = {p: known_errors(weight.tile_settings(n), phases[p]) for p, n in zip(names, numbers, strict=True)}
+        return weight.tile, {p: made[n] for p, n in zip(names, numbers, strict=True)}, phases, errors
     whole = np.zeros((weight.rows * k, weight.cols * k))
     whole[: weight.out_features, : weight.in_features] = weight.matrix().double().numpy() / weight.gain
     targets = np.stack([whole[r * k : (r + 1) * k, c * k : (c + 1) * k] for r, c in places])
     parts = tile_phases(targets, weight.topology)
-    names = places if len(places) > 1 else [(0, 0)]
     phases = {place: by_name(tile, parts, n) for n, place in enumerate(names)}
-    return tile, {place: t.astype(complex) for place, t in zip(names, targets, strict=True)}, phases
+    return tile, {place: t.astype(complex) for place, t in zip(names, targets, strict=True)}, phases, {}
 
 
 def by_name(tile: Tile, parts: dict[str, np.ndarray], index: int) -> Phases:
     """Phases of one of several tiles by the names of their heaters."""
     return {
-        name: math.fmod(float(value), 2 * math.pi)
+        name: float(value)
         for kind, names in tile.heater_names.items()
         for name, value in zip(names, parts[kind][:, index], strict=True)
     }

@@ -77,7 +77,7 @@ def _mzi(arm: gf.Component, plain: gf.Component, coupler: gf.Component) -> gf.Co
     upper = lower = None
     for stage, part in (("phi", "in"), ("theta", "out")):
         hot, cold = c.add_ref(arm, name=stage), c.add_ref(plain, name=f"{stage}_low")
-        join = c.add_ref(coupler, name=f"coupler_{part}")
+        join = c.add_ref(coupler, name=f"join_{part}")
         if upper is not None and lower is not None:
             hot.connect("o1", upper)
         join.connect("o2", hot.ports["o2"])
@@ -116,7 +116,7 @@ def _bypass(plain: gf.Component, bend: gf.Component, between: gf.Component) -> g
 def _attenuator(arm: gf.Component, plain: gf.Component, coupler: gf.Component, end: gf.Component) -> gf.Component:
     c = gf.Component()
     first, hot, last = (
-        c.add_ref(part, name=name) for part, name in ((coupler, "coupler_in"), (arm, "theta"), (coupler, "coupler_out"))
+        c.add_ref(part, name=name) for part, name in ((coupler, "join_in"), (arm, "theta"), (coupler, "join_out"))
     )
     cold, dark, dump = (
         c.add_ref(part, name=name) for part, name in ((plain, "theta_low"), (end, "dark"), (end, "dump"))

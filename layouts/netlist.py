@@ -61,13 +61,17 @@ class Light:
         self.heaters = {path: heater_name(path) for path, part in info.instances.items() if part == process.heater}
 
     def matrix(
-        self, phases: Mapping[str, float], wl: Float[np.ndarray, " n"] | float | None = None
+        self,
+        phases: Mapping[str, float],
+        wl: Float[np.ndarray, " n"] | float | None = None,
+        errors: Mapping[str, Mapping[str, float]] | None = None,
     ) -> Complex[np.ndarray, "*n out in"]:
         """Transfer matrix from the inputs to the outputs, in double precision.
 
         Args:
             phases: of every heater by its name, `u_mzi_0_2.theta`, `u_alpha_1.phase` [rad].
             wl: wavelength, or several [um]; default the design's.
+            errors: settings of parts, by their place on the mask: `errors.known_errors`.
 
         Raises ValueError for heaters that the layout has and `phases` has not, or the other way round.
 
@@ -78,7 +82,10 @@ class Light:
             raise ValueError(
                 f"phases of {len(phases)} heaters for {len(names)}: missing {missing[:3]}, strange {strange[:3]}"
             )
-        settings = nested({path: {"phase": phases[name]} for path, name in self.heaters.items()})
+        given = {path: {"phase": phases[name]} for path, name in self.heaters.items()}
+        for path, own in (errors or {}).items():
+            given[path] = given.get(path, {}) | dict(own)
+        settings = nested(given)
         light = {} if wl is None else {"wl": torch.as_tensor(wl, dtype=torch.float64)}
         s, ports = self.model.dense(**light, **settings)
         modes = sum(port.startswith("in_") for port in ports)

@@ -120,17 +120,28 @@ def guide(*, wl: Setting = WL, length: Setting = 10.0) -> SDict:
     return models.straight(wl=wl, wl0=WL, neff=NEFF, ng=NG, length=length)
 
 
-def heated_guide(*, wl: Setting = WL, length: Setting = 10.0, phase: Setting = 0.0) -> SDict:
-    """A waveguide under a heater that adds `phase` [rad] at the design wavelength, and phase WL / wl at others."""
+def heated_guide(
+    *, wl: Setting = WL, length: Setting = 10.0, phase: Setting = 0.0, offset: Setting = 0.0, loss_dB: Setting = 0.0
+) -> SDict:
+    """A waveguide under a heater that adds `phase` [rad] at the design wavelength, and phase WL / wl at others.
+
+    `offset` [rad] and `loss_dB` are its errors.
+    """
     cold = guide(wl=wl, length=length)["o1", "o2"]
-    turn = torch.as_tensor(phase, dtype=torch.float64) * (WL / torch.as_tensor(wl, dtype=torch.float64))
-    return models.reciprocal({("o1", "o2"): cold * torch.polar(torch.ones_like(turn), turn)})
+    phase, offset, loss, wl = (torch.as_tensor(value, dtype=torch.float64) for value in (phase, offset, loss_dB, wl))
+    turn = (phase + offset) * (WL / wl)
+    return models.reciprocal({("o1", "o2"): cold * torch.polar(10 ** (-loss / 20) * torch.ones_like(turn), turn)})
 
 
-def guided_coupler(*, wl: Setting = WL, length: Setting = 10.0) -> SDict:
-    """A 50:50 coupler [[1, i], [i, 1]] / sqrt 2 with the delay of its guides, each `length` [um] along its centre."""
+def guided_coupler(*, wl: Setting = WL, length: Setting = 10.0, delta: Setting = 0.0, loss_dB: Setting = 0.0) -> SDict:
+    """A coupler [[cos a, i sin a], [i sin a, cos a]] with the delay of its guides, each `length` [um] along its centre.
+
+    a is pi/4 + delta [rad]; `delta` and `loss_dB` are its errors.
+    """
     cold = guide(wl=wl, length=length)["o1", "o2"]
-    bar, cross = math.sqrt(0.5) * cold, 1j * math.sqrt(0.5) * cold
+    angle, loss = (torch.as_tensor(value, dtype=torch.float64) for value in (delta, loss_dB))
+    kept, angle = 10 ** (-loss / 20), math.pi / 4 + angle
+    bar, cross = kept * torch.cos(angle) * cold, 1j * kept * torch.sin(angle) * cold
     through = {("o1", "o4"): bar, ("o2", "o3"): bar, ("o1", "o3"): cross, ("o2", "o4"): cross}
     return models.reciprocal(through)
 

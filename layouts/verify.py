@@ -1,6 +1,7 @@
 """What a mask is, from its files alone: the matrix of its circuit, its rules, and whose pad every heater has."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -9,6 +10,7 @@ import klayout.db as kdb
 import numpy as np
 from jaxtyping import Complex, Float
 
+from layouts.errors import Errors
 from layouts.export import Pin, Place, drawing, read_pins
 from layouts.netlist import Light, optical_netlist, read_gds
 from layouts.pads import GROUND
@@ -19,7 +21,12 @@ NEAR = 1.0  # um; a heater that lies farther from where the pins say is another 
 
 
 def closed_loop(
-    gds: Path, pins: Path, process: Process, *, wl: Float[np.ndarray, " n"] | float | None = None
+    gds: Path,
+    pins: Path,
+    process: Process,
+    *,
+    wl: Float[np.ndarray, " n"] | float | None = None,
+    errors: Mapping[Place, Errors] | None = None,
 ) -> dict[Place, Complex[np.ndarray, "*n out in"]]:
     """Matrix of every tile, by row and column, that a chip's own netlist makes at the phases of its pins.
 
@@ -28,6 +35,7 @@ def closed_loop(
         pins: whose phases are taken.
         process: whose models the cells are.
         wl: wavelength, or several [um]; default the design's.
+        errors: that every tile is known to have: `known_errors`.
 
     Raises FileNotFoundError or ValueError for files that are missing, broken, or do not belong together.
 
@@ -45,7 +53,8 @@ def closed_loop(
     lights = {
         cell: Light({cell: netlist[cell], **netlist} if cell else netlist, process) for cell in set(tiles.values())
     }
-    return {place: lights[cell].matrix(phases[place], wl) for place, cell in tiles.items()}
+    own = errors or {}
+    return {place: lights[cell].matrix(phases[place], wl, own.get(place)) for place, cell in tiles.items()}
 
 
 def by_tile(phases: dict[str, float]) -> dict[Place, dict[str, float]]:

@@ -19,6 +19,8 @@ Picks = dict[int, int]  # number of a leaf -> number of its value
 NUMBERS = {float, int}
 Kinds = Sequence[tuple[list[str], Settings]]  # of each group, its leaves and the settings of its model with defaults
 
+MOST = 20  # names that a message lists
+
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
@@ -118,7 +120,9 @@ def _targets(
         exact = bool(named)
         named = named or [leaves[leaf] for leaf in found]
     if not named:
-        raise ValueError(f"no instance {path!r} in this circuit; it has {sorted(leaves)}")
+        known = sorted(leaves)
+        more = f" and {len(known) - MOST} more" if len(known) > MOST else ""
+        raise ValueError(f"no instance {path!r} in this circuit; it has {known[:MOST]}{more}")
     knowing = [(group, number) for group, number in named if setting in groups[group][1]]
     if not knowing:
         has = sorted({name for group, _ in named for name in groups[group][1]})

@@ -1,5 +1,6 @@
 """Tiles as fabrication made them: from the phases that heaters hold to those of the light, and what else was drawn."""
 
+import copy
 import math
 
 import torch
@@ -114,7 +115,7 @@ class Fabricated(nn.Module):
         if heat is None:
             return held
         # A contraction for |X| < 1, but for wraps; best effort where it is not.
-        heat = heat.to(held)
+        heat = copy.deepcopy(heat).to(held)
         for _ in range(50):
             held = torch.remainder(wanted + held - heat(held), turn)
         return held

@@ -6,7 +6,7 @@ from itertools import product
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from photonic_ep.mesh.topology import Topology
 
@@ -62,7 +62,7 @@ class FloorPlan:
         return stages * self.pitch_x_um / 2, topology.modes * self.pitch_y_um
 
 
-class Heat:
+class Heat(nn.Module):
     """p + X p: the phases p of all heaters, and what they get of each other within a tile and from its neighbours.
 
     Args:
@@ -72,6 +72,8 @@ class Heat:
 
     """
 
+    own: Tensor
+
     def __init__(
         self,
         own: Float[Tensor, "heaters heaters"],
@@ -79,15 +81,23 @@ class Heat:
         rows: int,
         cols: int,
     ) -> None:
-        self.own = own
-        tile = torch.arange(rows * cols).reshape(rows, cols)
-        self.around: list[tuple[Tensor, Tensor, Tensor]] = []
+        super().__init__()
+        self.register_buffer("own", own, persistent=False)
+        tile, self.count = torch.arange(rows * cols).reshape(rows, cols), 0
         for (down, right), shares in around.items():
             to = tile[max(0, -down) : rows - max(0, down), max(0, -right) : cols - max(0, right)].flatten()
             if len(to):
-                self.around.append((shares, to, to + down * cols + right))
+                for name, value in (("shares", shares), ("to", to), ("source", to + down * cols + right)):
+                    self.register_buffer(f"{name}_{self.count}", value, persistent=False)
+                self.count += 1
 
-    def __call__(self, phases: Float[Tensor, "heaters tiles"]) -> Float[Tensor, "heaters tiles"]:
+    @property
+    def around(self) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Of each direction: shares, the tiles that get them, the tiles that they come from."""
+        names = ("shares", "to", "source")
+        return [tuple(self.get_buffer(f"{name}_{i}") for name in names) for i in range(self.count)]  # pyright: ignore[reportReturnType]
+
+    def forward(self, phases: Float[Tensor, "heaters tiles"]) -> Float[Tensor, "heaters tiles"]:
         """p + X p."""
         result = torch.addmm(phases, self.own, phases)
         for shares, to, source in self.around:
@@ -100,12 +110,6 @@ class Heat:
         for shares, to, source in self.around:
             result.index_add_(1, source, shares.mT @ slopes[:, to])
         return result
-
-    def to(self, like: Tensor) -> "Heat":
-        """Return the same in another precision, on another device."""
-        moved = Heat(self.own.to(like), {}, 1, 1)
-        moved.around = [(x.to(like), to.to(like.device), source.to(like.device)) for x, to, source in self.around]
-        return moved
 
 
 def grid(topology: Topology, names: list[str], strength: float) -> Float[Tensor, "heaters heaters"]:

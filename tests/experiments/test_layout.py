@@ -19,7 +19,7 @@ NAMES = {
     "mzi.png",
     "chip.svg",
 }
-NAMES |= {"mzi.svg", "sweep.png"}
+NAMES |= {"mzi.svg", "sweep.png", "errors.json"}
 
 
 def draw(*words):
@@ -54,6 +54,9 @@ def test_a_whole_layer_becomes_one_floor_plan(job, tmp_path):
     assert summary["tiles"] == 9
     assert summary["heaters"] == 9 * 36
     assert summary["max_error"] <= 1e-9
+    trained = tmp_path / "trained"
+    assert draw("--run", tmp_path / "run", "--known-errors", "--out", trained, "--check") == 0
+    assert draw("--check-file", trained / "chip.gds", "--check") == 0
 
 
 @pytest.mark.parametrize(
@@ -63,6 +66,7 @@ def test_a_whole_layer_becomes_one_floor_plan(job, tmp_path):
         (("--modes", 4, "--run", "x"), "give one of"),
         (("--modes", 1), "at least 2"),
         (("--modes", 0), "at least 2"),
+        (("--modes", 4, "--known-errors"), "needs --run"),
         (("--run", "nothing"), "is not a run"),
         (("--check-file", "nothing.gds"), "there is no nothing.gds"),
     ],

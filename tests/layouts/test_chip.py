@@ -13,15 +13,16 @@ import pytest
 import torch
 from scipy.stats import unitary_group
 
-from layouts import GPDK, closed_loop, drc, export, lvs, mesh_layout, read_pins
+from layouts import GPDK, closed_loop, drc, export, known_errors, lvs, mesh_layout, read_pins
 from layouts.export import drawing, read_netlist
 from layouts.netlist import heater_name, nested
 from layouts.pads import heaters
-from photonic_ep import clements, decompose, fftnet, reck
+from photonic_ep import MeshWeight, clements, decompose, fftnet, reck
 from photonic_ep.circuit import circuit
 from photonic_ep.crosscheck import sax
 from photonic_ep.mesh.program import tile_phases
 from photonic_ep.mesh.tile import Tile
+from photonic_ep.presets import DEVICE_F
 
 
 def chip(folder, shape=clements, modes=4, svd=False):
@@ -66,16 +67,17 @@ def test_the_file_computes_the_matrix(tmp_path, shape, modes, svd):
     assert made.heaters == sum(len(names) for names in tile.heater_names.values())
 
 
-def test_sax_computes_it_too(tmp_path):
+@pytest.mark.parametrize("modes", [4, pytest.param(8, marks=pytest.mark.slow)])
+def test_sax_computes_it_too(tmp_path, modes):
     """sax on the circuit that the mask is, at the phases of the pins."""
-    _, made, target = chip(tmp_path, svd=True)
+    _, made, target = chip(tmp_path, modes=modes, svd=modes == 4)
     netlist, parts = read_netlist(made.netlist), {name: model for name, (model, _) in GPDK.models.items()}
     phases = {pin.name: pin.phase for pin in read_pins(made.pins) if pin.phase is not None}
     _, info = circuit(netlist, parts)
     heated = {path for path, part in info.instances.items() if part == GPDK.heater}
     settings = nested({path: {"phase": phases[heater_name(path)]} for path in heated})
     s, ports = sax.solve(netlist, parts, **settings)
-    into, out = ([ports.index(f"{side}_{mode}") for mode in range(4)] for side in ("in", "out"))
+    into, out = ([ports.index(f"{side}_{mode}") for mode in range(modes)] for side in ("in", "out"))
     assert np.abs(s[0][np.ix_(out, into)] - target).max() <= 1e-9
 
 
@@ -282,6 +284,43 @@ def test_tiles_of_a_layer_are_cells_of_one_chip(tmp_path):
     )
     with pytest.raises(ValueError, match="the mask has tiles"):
         closed_loop(made.gds, made.pins, GPDK)
+
+
+def test_another_process_is_other_data(tmp_path):
+    """Other pitches, lengths and rules: nothing else changes."""
+    wide = replace(
+        GPDK,
+        name="wide",
+        pitch_y_um=40.0,
+        coupler_settings={**GPDK.coupler_settings, "dy": 40.0, "dx": 35.0},
+        coupler_bend_um=35.0,
+        heater_um=200.0,
+        wire_um=3.0,
+        space_um=2.0,
+    )
+    topology = clements(4)
+    target = unitary_group.rvs(4, random_state=0)
+    parts, tile = decompose(target[None], topology), Tile(topology, ("u",))
+    names = topology.heater_names("u")
+    phases = {n: float(v) for kind in names for n, v in zip(names[kind], getattr(parts, kind)[:, 0], strict=True)}
+    made = export(tile, {(0, 0): phases}, tmp_path, wide)
+    assert np.abs(closed_loop(made.gds, made.pins, wide)[0, 0] - target).max() <= 1e-9
+    assert sum(drc(made.gds, made.pins, wide).values()) == 0
+    assert lvs(made.gds, made.pins, wide) == []
+
+
+@pytest.mark.parametrize("form", ["svd", "unitary"])
+def test_known_errors_make_the_mask_the_chip_that_was_trained(tmp_path, source, form):
+    """Errors of phases and couplers, losses and crosstalk of device F in the parts of the mask; held phases are kept."""
+    physics = replace(DEVICE_F.imperfections, imbalance_db=0.1)
+    weight = MeshWeight(4, 4, tile=4, form=form, imperfections=physics, generator=source, dtype=torch.float64)
+    names = weight.heater_names()
+    held = {n: float(v) for k, p in weight.named_parameters() for n, v in zip(names[k], p.detach()[:, 0], strict=True)}
+    made = export(weight.tile, {(0, 0): held}, tmp_path, GPDK)
+    target = weight.transfer()[0].detach().numpy()
+    errors = {(0, 0): known_errors(weight.tile_settings(), held)}
+    assert np.abs(loop(made, errors=errors) - target).max() <= 1e-12
+    assert np.abs(loop(made) - target).max() > 0.01
 
 
 def test_a_heater_of_the_wrong_length_is_caught(tmp_path):
