@@ -311,7 +311,7 @@ def test_another_process_is_other_data(tmp_path):
 
 @pytest.mark.parametrize("form", ["svd", "unitary"])
 def test_known_errors_make_the_mask_the_chip_that_was_trained(tmp_path, source, form):
-    """Errors of phases and couplers, losses and crosstalk of device F in the parts of the mask; held phases are kept."""
+    """Phase and coupler errors, losses and crosstalk of device F in the parts of the mask; held phases are kept."""
     physics = replace(DEVICE_F.imperfections, imbalance_db=0.1)
     weight = MeshWeight(4, 4, tile=4, form=form, imperfections=physics, generator=source, dtype=torch.float64)
     names = weight.heater_names()
