@@ -26,6 +26,7 @@ from experiments.common.table import Bar, show, verdict
 from layouts import GPDK, Chip, closed_loop, drc, export, known_errors, lvs, read_pins
 from layouts.errors import Errors
 from layouts.export import Place
+from layouts.pads import check_room
 from layouts.phases import Phases
 from layouts.picture import around, draw
 from photonic_ep import MeshWeight, clements, decompose, reck
@@ -36,6 +37,7 @@ TOPOLOGIES = {"clements": clements, "reck": reck}
 BARS = {"max_error": Bar(most=1e-9), "drc_flags": Bar(most=0), "lvs_errors": Bar(most=0)}
 Matrix = Complex[np.ndarray, "k k"]
 Wanted = tuple[Tile, dict[Place, Matrix], dict[Place, Phases], dict[Place, Errors]]
+PICTURED = 8
 SWEEP = np.linspace(-10, 10, 41)  # nm
 
 
@@ -77,6 +79,7 @@ def main(options: LayoutOptions) -> int:
     if options.known_errors and options.run is None:
         raise ValueError("--known-errors are those of a run: it needs --run")
     tile, targets, phases, errors = of_run(options) if options.run is not None else haar(options)
+    check_room(tile.modes, GPDK)
     folder = new_folder(options.out, "layout")
     config = {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items() if k not in ("out", "check")}
     write_json(folder / "config.json", config)
@@ -129,7 +132,11 @@ def by_place(path: Path) -> dict[Place, Any]:
 def pictures(folder: Path, chip: Chip, targets: dict[Place, Matrix]) -> None:
     """The whole chip and one MZI, as pixels and as curves; what a wavelength beside the design's costs."""
     first = next(pin for pin in read_pins(chip.pins) if pin.name.endswith("_mzi_0_0.phi"))
-    for name, window in (("chip", None), ("mzi", around(first.heater, GPDK))):
+    # Of a large layer 8 x 8 tiles
+    side = PICTURED * chip.pitch[0], PICTURED * chip.pitch[1]
+    left, top = first.heater[0] - chip.pitch[0] / 8, first.heater[1] + chip.pitch[1]
+    part = (left, top - side[1], left + side[0], top) if len(targets) > PICTURED**2 else None
+    for name, window in (("chip", part), ("mzi", around(first.heater, GPDK))):
         figure = draw(chip.gds, GPDK, window)
         save(figure, folder / f"{name}.png")
         write_atomic(folder / f"{name}.svg", partial(figure.savefig, format="svg", metadata={"Date": None}))

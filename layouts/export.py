@@ -17,7 +17,7 @@ from ep_core.checkpoint import write_atomic
 from layouts.fibres import with_fibres
 from layouts.mesh import mesh_layout
 from layouts.netlist import Netlist, optical_netlist
-from layouts.pads import Heater, Pad, heaters, label, wired
+from layouts.pads import Heater, Pad, check_room, heaters, label, wired
 from layouts.phases import Phases, absorbed, routing
 from layouts.process import Process
 from photonic_ep.mesh.tile import Tile
@@ -34,7 +34,7 @@ class Chip:
     Attributes:
         gds, pins, netlist: its files. heaters, pads: how many. area_mm2: of its bounding box.
         watts: that its heaters take at their phases. reticles: fields of the scanner that it needs, side by side.
-        seconds: that each step took.
+        pitch: of the tiles of a layer [um]. seconds: that each step took.
 
     """
 
@@ -46,6 +46,7 @@ class Chip:
     area_mm2: float
     watts: float
     reticles: int
+    pitch: tuple[float, float]
     seconds: dict[str, float]
 
 
@@ -75,6 +76,7 @@ def export(tile: Tile, phases: Mapping[Place, Phases], folder: Path, process: Pr
     Raises ValueError for a topology with crossings, heaters without a phase, or more wires than a column has place for.
 
     """
+    check_room(tile.modes, process)
     paths, clock = {name: folder / name for name in ("chip.gds", "pins.csv", "netlist.json")}, Clock()
     with drawing(process):
         core = mesh_layout(tile.topology, process, svd=tile.svd)
@@ -86,7 +88,8 @@ def export(tile: Tile, phases: Mapping[Place, Phases], folder: Path, process: Pr
         chip, moves = _floor(whole, sorted(phases)) if len(phases) > 1 else (whole, {next(iter(phases)): (0.0, 0.0)})
         moved = {place: _moved(places, pads, prefix(place, moves), *by) for place, by in moves.items()}
         label(chip, process, (pad for _, own in moved.values() for pad in own))
-        box = chip.dbbox()
+        box, own = chip.dbbox(), whole.dbbox()
+        pitch = own.width() + STREET, own.height() + STREET
         clock.step("build")
         # klayout knows a format by its ending
         write_atomic(paths["chip.gds"], lambda part: chip.write_gds(part.with_suffix(".gds")).replace(part))
@@ -114,6 +117,7 @@ def export(tile: Tile, phases: Mapping[Place, Phases], folder: Path, process: Pr
         area_mm2=1e-6 * box.width() * box.height(),
         watts=1e-3 * process.mw_pi * sum(sum(own.values()) for own in held.values()) / math.pi,
         reticles=math.prod(fields),
+        pitch=pitch,
         seconds=clock.seconds,
     )
 

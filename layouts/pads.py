@@ -98,10 +98,7 @@ def heaters(core: gf.Component) -> list[Heater]:
 
 
 def wired(component: gf.Component, process: Process, places: list[Heater]) -> list[Pad]:
-    """Add wires and pads to a component whose heaters lie at `places`; returns the pads.
-
-    Raises ValueError where a column has more heaters than tracks, or where a wire would carry too large a current.
-    """
+    """Add wires and pads to a component whose heaters lie at `places`, after `check_room`; returns the pads."""
     result: list[Pad] = []
     columns = [list(own) for _, own in groupby(places, key=lambda heater: round(heater.left, 3))]
     for sign, word in ((1, "top"), (-1, "low")):
@@ -123,19 +120,23 @@ def label(component: gf.Component, process: Process, pads: Iterable[Pad]) -> Non
         component.add_label(pad.name, position=(pad.x, pad.y), layer=process.text)
 
 
+def check_room(modes: int, process: Process) -> None:
+    """Raise ValueError where a mesh of so many modes has more wires than fit over its heaters, or they are too thin."""
+    wire, heater, amperes = process.wire_um, process.heater_um, process.most_amperes
+    if amperes > process.amperes_um * wire:
+        raise ValueError(f"a heater takes up to {1e3 * amperes:.3g} mA, more than the rule allows in {wire} um")
+    tracks = 1 + int(heater // (wire + process.space_um))
+    if (modes + 1) // 2 > tracks:
+        raise ValueError(f"{modes} modes have too many wires over a heater of {heater} um: {tracks} fit on a side")
+
+
 def _column(side: Side, own: list[Heater], ground: str, edge: float) -> Iterator[Lead]:
     """Tracks of a column's heaters on one side, and their ground."""
     process, first, sign = side.process, own[0], side.sign
     width, space = process.wire_um, process.space_um
-    if process.most_amperes > process.amperes_um * width:
-        raise ValueError(
-            f"a heater takes up to {1e3 * process.most_amperes:.3g} mA, more than the rule allows in {width} um"
-        )
     for k, heater in enumerate(own):
         y = sign * heater.y
         x = first.left + (first.side / 2 + space + width / 2 + (k - 1) * (width + space) if k else 0.0)
-        if x + width / 2 + space > heater.right - heater.side / 2:
-            raise ValueError(f"{len(own)} tracks are too many over a heater of {process.heater_um} um")
         if k:
             side.box(heater.left, y - width / 2, x + width / 2, y + width / 2)
         side.box(x - width / 2, y - width / 2, x + width / 2, edge)

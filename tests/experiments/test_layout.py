@@ -66,6 +66,7 @@ def test_a_whole_layer_becomes_one_floor_plan(job, tmp_path):
         (("--modes", 4, "--run", "x"), "give one of"),
         (("--modes", 1), "at least 2"),
         (("--modes", 0), "at least 2"),
+        (("--modes", 90), "too many wires over a heater"),
         (("--modes", 4, "--known-errors"), "needs --run"),
         (("--run", "nothing"), "is not a run"),
         (("--check-file", "nothing.gds"), "there is no nothing.gds"),

@@ -224,7 +224,7 @@ def test_too_many_tracks_are_refused(tmp_path):
     names = [name for group in tile.heater_names.values() for name in group]
     with pytest.raises(ValueError, match="more than the rule allows"):
         export(tile, {(0, 0): dict.fromkeys(names, 1.0)}, tmp_path, replace(GPDK, amperes_um=1e-4))
-    with pytest.raises(ValueError, match="too many over a heater"):
+    with pytest.raises(ValueError, match="too many wires over a heater"):
         export(tile, {(0, 0): dict.fromkeys(names, 1.0)}, tmp_path, replace(GPDK, space_um=150.0))
 
 
