@@ -9,6 +9,7 @@ from pathlib import Path
 import klayout.db as kdb
 import numpy as np
 from jaxtyping import Complex, Float
+from scipy.spatial import KDTree
 
 from layouts.errors import Errors
 from layouts.export import Pin, Place, drawing, read_pins
@@ -117,17 +118,18 @@ def lvs(gds: Path, pins: Path, process: Process) -> list[str]:
     wanted = {pin.name: pin for pin in table if pin.heater is not None}
     if len(found) != len(wanted):
         errors.append(f"{len(found)} heaters on the mask, {len(wanted)} in the pins")
-    places = np.array([r.place for r in found]) if found else np.zeros((0, 2))
-    for name, pin in wanted.items():
-        apart = np.hypot(*(places - np.array(pin.heater)).T) if len(places) else np.array([np.inf])
-        nearest = int(apart.argmin())
-        if apart[nearest] > NEAR:
+    if not found:
+        return errors
+    near = KDTree([resistor.place for resistor in found])
+    apart, nearest = (np.atleast_1d(part) for part in near.query([pin.heater for pin in wanted.values()]))
+    for (name, pin), distance, index in zip(wanted.items(), apart, nearest, strict=True):
+        if distance > NEAR:
             errors.append(f"no heater at {pin.heater}, where the pins say {name}")
             continue
-        grounds = {net for net in found[nearest].nets if GROUND in net}
-        others = found[nearest].nets - grounds
-        if others != {name} or len(grounds) != 1:
-            errors.append(f"the heater {name} is joined to {sorted(found[nearest].nets)}, not to its pad and a ground")
+        nets = found[index].nets
+        grounds = {net for net in nets if GROUND in net}
+        if nets - grounds != {name} or len(grounds) != 1:
+            errors.append(f"the heater {name} is joined to {sorted(nets)}, not to its pad and a ground")
     return errors
 
 
