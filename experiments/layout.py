@@ -25,10 +25,12 @@ from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
 from layouts import GPDK, Chip, closed_loop, drc, export, known_errors, lvs, read_pins
 from layouts.errors import Errors
-from layouts.export import Place
+from layouts.export import Place, read_netlist
+from layouts.netlist import Light
 from layouts.pads import check_room
 from layouts.phases import Phases
 from layouts.picture import around, draw
+from layouts.verify import by_tile
 from photonic_ep import MeshWeight, clements, decompose, reck
 from photonic_ep.mesh.program import tile_phases
 from photonic_ep.mesh.tile import Tile
@@ -131,7 +133,8 @@ def by_place(path: Path) -> dict[Place, Any]:
 
 def pictures(folder: Path, chip: Chip, targets: dict[Place, Matrix]) -> None:
     """The whole chip and one MZI, as pixels and as curves; what a wavelength beside the design's costs."""
-    first = next(pin for pin in read_pins(chip.pins) if pin.name.endswith("_mzi_0_0.phi"))
+    pins = read_pins(chip.pins)
+    first = next(pin for pin in pins if pin.name.endswith("_mzi_0_0.phi"))
     # Of a large layer 8 x 8 tiles
     side = PICTURED * chip.pitch[0], PICTURED * chip.pitch[1]
     left, top = first.heater[0] - chip.pitch[0] / 8, first.heater[1] + chip.pitch[1]
@@ -141,9 +144,9 @@ def pictures(folder: Path, chip: Chip, targets: dict[Place, Matrix]) -> None:
         save(figure, folder / f"{name}.png")
         write_atomic(folder / f"{name}.svg", partial(figure.savefig, format="svg", metadata={"Date": None}))
     place = min(targets)
-    made = closed_loop(chip.gds, chip.pins, GPDK, wl=1e-3 * (1550 + SWEEP), errors=by_place(folder / "errors.json"))[
-        place
-    ]
+    phases = by_tile({pin.name: pin.phase for pin in pins if pin.phase is not None})[place]
+    errors = by_place(folder / "errors.json").get(place)
+    made = Light(read_netlist(chip.netlist), GPDK).matrix(phases, 1e-3 * (1550 + SWEEP), errors)
     size = np.linalg.norm(targets[place])
     plain = np.linalg.norm(made - targets[place], axis=(1, 2)) / size
     # The common phase is the receivers' to follow

@@ -82,7 +82,8 @@ def export(tile: Tile, phases: Mapping[Place, Phases], folder: Path, process: Pr
         core = mesh_layout(tile.topology, process, svd=tile.svd)
         core.name = "core"
         whole = with_fibres(core, process)
-        places, pads = heaters(core), wired(whole, process, heaters(core))
+        places = heaters(core)
+        pads = wired(whole, process, places)
         # gdsfactory takes an instance CELL_X_Y for one without a name: so no cell is called tile
         whole.name = "chip" if len(phases) == 1 else "block"
         chip, moves = _floor(whole, sorted(phases)) if len(phases) > 1 else (whole, {next(iter(phases)): (0.0, 0.0)})

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import gdsfactory as gf
 
-from layouts import cells
+from layouts.cells import attenuator, bypass, mzi, phase_arm
 from layouts.process import Process
 from photonic_ep.mesh.topology import MeshName, Topology
 
@@ -38,7 +38,7 @@ class Rows:
 
     def mesh(self, topology: Topology, mesh: MeshName) -> None:
         """Append the columns of a mesh, and its output phases."""
-        whole, guide, arm = cells.mzi(self.process), cells.bypass(self.process), cells.phase_arm(self.process)
+        whole, guide, arm = mzi(self.process), bypass(self.process), phase_arm(self.process)
         for column, tops in enumerate(topology.columns):
             for top in tops:
                 self.add(whole, f"{mesh}_mzi_{column}_{top}", (top, top + 1), ("o2", "o1"), ("o3", "o4"))
@@ -69,7 +69,7 @@ def mesh_layout(topology: Topology, process: Process, *, svd: bool = False) -> g
     rows = Rows(topology.modes, process)
     if svd:
         rows.mesh(topology, "v")
-        part = cells.attenuator(process)
+        part = attenuator(process)
         for mode in range(topology.modes):
             rows.add(part, f"att_{mode}", (mode,), ("o1",), ("o2",))
     rows.mesh(topology, "u")
