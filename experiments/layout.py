@@ -190,7 +190,8 @@ def of_run(options: LayoutOptions) -> Wanted:
         held = {name: p.detach().double().numpy() for name, p in weight.named_parameters()}
         phases = {place: by_name(weight.tile, held, n) for place, n in zip(names, numbers, strict=True)}
         made = weight.double().transfer().detach().numpy()
-        errors = {p: known_errors(weight.tile_settings(n), phases[p]) for p, n in zip(names, numbers, strict=True)}
+        seen = zip(names, weight.settings_of(numbers), strict=True)
+        errors = {place: known_errors(own, phases[place]) for place, own in seen}
         return weight.tile, {p: made[n] for p, n in zip(names, numbers, strict=True)}, phases, errors
     whole = np.zeros((weight.rows * k, weight.cols * k))
     whole[: weight.out_features, : weight.in_features] = weight.matrix().double().numpy() / weight.gain

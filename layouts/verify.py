@@ -1,6 +1,8 @@
 """What a mask is, from its files alone: the matrix of its circuit, its rules, and whose pad every heater has."""
 
+import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -71,8 +73,9 @@ def by_tile(phases: dict[str, float]) -> dict[Place, dict[str, float]]:
 def drc(gds: Path, pins: Path, process: Process) -> dict[str, int]:
     """Count flags of each rule; rules are ours, not a foundry's deck. ValueError for a file that is no GDS.
 
-    `nets`: polygons of metal beyond one a pad; `guides`: waveguides beyond one a mode, one a loop, and the second arm
-    of every attenuator, so those that touch or are cut.
+    `nets`: polygons of metal beyond one a pad; `current`: places where a net is too thin for all that the heaters on it
+    can take; `guides`: waveguides beyond one a mode, one a loop, and the second arm of every attenuator, so those that
+    touch or are cut.
     """
     layout = _read(gds)
     top = layout.top_cell()
@@ -84,7 +87,8 @@ def drc(gds: Path, pins: Path, process: Process) -> dict[str, int]:
 
     guide, metal, heater = region(process.guide), region(process.metal), region(process.stack["heater"])
     space, width = int(process.space_um * unit), int(process.wire_um * unit)
-    names = [pin.name for pin in read_pins(pins)]
+    table = read_pins(pins)
+    names = [pin.name for pin in table]
     tiles = len(by_tile(dict.fromkeys(names, 0.0)))
     ways = tiles + sum("u_alpha_" in name for name in names) + sum("att_" in name for name in names)
     return {
@@ -93,11 +97,26 @@ def drc(gds: Path, pins: Path, process: Process) -> dict[str, int]:
         "metal_width": metal.width_check(width).count(),
         "metal_space": metal.space_check(space).count(),
         "heater_space": heater.space_check(int(process.heater_space_um * unit)).count(),
+        "current": _thin(metal, resistors(layout, process), table, process, unit),
         "pad_enclosure": region(process.pad_open).enclosed_check(metal, unit).count(),
         "nets": abs(metal.merged().count() - len(names)),
         "guides": abs(guide.merged().count() - ways),
         "grid": guide.grid_check(1, 1).count() + metal.grid_check(1, 1).count(),
     }
+
+
+def _thin(metal: kdb.Region, found: list["Resistor"], table: list[Pin], process: Process, unit: int) -> int:
+    """Count the places where a net is thinner than the current of the heaters on it asks for."""
+    heaters = Counter(net for resistor in found for net in resistor.nets)
+    pads: dict[int, kdb.Region] = {}
+    for pin in table:
+        x, y = (round(unit * part) for part in pin.pad)
+        pads.setdefault(heaters[pin.name], kdb.Region()).insert(kdb.Box(x - 1, y - 1, x + 1, y + 1))
+    nets, flags = metal.merged(), 0
+    for count, places in pads.items():
+        least = math.ceil(unit * count * process.most_amperes / process.amperes_um)
+        flags += nets.interacting(places).width_check(least, False, kdb.Region.Projection).count()
+    return flags
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """A weight matrix held by the heaters of MZI meshes: W = g Re(T), block by block, T = U diag(a) V."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Literal
 
@@ -451,26 +451,31 @@ class MeshWeight(WeightOperator):
         self.align_()
         return written
 
-    @torch.no_grad()
     def tile_settings(self, tile: int = 0) -> dict[str, dict[str, float]]:
         """Settings of every instance of one tile as the light meets them, imperfections included, for netlists."""
-        settings, alpha = self._settings()
+        return next(self.settings_of([tile]))
+
+    def settings_of(self, tiles: Iterable[int]) -> Iterator[dict[str, dict[str, float]]]:
+        """`tile_settings` of several: what is common to them is computed once."""
+        with torch.no_grad():
+            settings, alpha = self._settings()
         names = []
         for mesh in self.tile.meshes:
             names += [f"{mesh}_mzi_{column}_{top}" for column, top in self.topology.mzis]
             names += [f"att_{mode}" for mode in range(self.topology.modes)] if mesh == "v" else []
-        result = {
-            name: {key: float(v[row, tile]) if isinstance(v, Tensor) else v for key, v in settings.items()}
-            for row, name in enumerate(names)
-        }
-        for number, mesh in enumerate(self.tile.meshes):
-            index = number * self.tiles + tile
-            for column in range(len(self.topology.columns)):
-                crossing = {"loss_dB": self.physics.crossing_loss_db}
-                result |= {name: dict(crossing) for name, _ in self.topology.crossing_names(mesh, column)}
-            for mode in range(self.topology.modes):
-                result[f"{mesh}_alpha_{mode}"] = {"phase": float(alpha[mode, index]), "length": 0.0}
-        return result
+        for tile in tiles:
+            result = {
+                name: {key: float(v[row, tile]) if isinstance(v, Tensor) else v for key, v in settings.items()}
+                for row, name in enumerate(names)
+            }
+            for number, mesh in enumerate(self.tile.meshes):
+                index = number * self.tiles + tile
+                for column in range(len(self.topology.columns)):
+                    crossing = {"loss_dB": self.physics.crossing_loss_db}
+                    result |= {name: dict(crossing) for name, _ in self.topology.crossing_names(mesh, column)}
+                for mode in range(self.topology.modes):
+                    result[f"{mesh}_alpha_{mode}"] = {"phase": float(alpha[mode, index]), "length": 0.0}
+            yield result
 
     @torch.no_grad()
     def light(self, x: Num[Tensor, " k"], tile: int = 0) -> list[Complex[Tensor, " k"]]:

@@ -20,6 +20,7 @@ from ep_core.compiled import compiled
 
 intrinsic: Any = extending.intrinsic
 BYTES = 64  # of a vector
+BLOCK = 8  # tiles whose entries share a line of the cache
 FLUSH = 0x8040  # x86: results and operands too small for normal numbers are 0, for they take a hundred times as long
 SUM = ("contract", "reassoc", "nsz")
 
@@ -503,12 +504,13 @@ def _enter(fields, several, group, first, re, im):
                 re[first + own, own // lanes, own % lanes] = 1
         return first * stride, min(first + count, modes) * stride - 1
     inputs = fields.shape[1 if several else 2]
+    tile = group if len(fields) > 1 else 0
     for mode in range(modes):
         lit = False
         for piece in range(pieces):
             which = first + (piece if several else piece * lanes)
             if which < inputs:
-                at = _at(fields.shape, mode, which, group) if several else _at(fields.shape, group, mode, which)
+                at = _at(fields.shape, mode, which, group) if several else _at(fields.shape, tile, mode, which)
                 _get(re, im, mode * stride + piece * lanes, fields, at)
                 for lane in range(lanes):
                     lit |= re[mode, piece, lane] != none or im[mode, piece, lane] != none
@@ -603,11 +605,40 @@ def _fill(turns, ratios, given, several, tile, cells):
             else:
                 _fill_several(turns, ratios, step, tile, cells)
     elif given.size:
-        return given[tile]
+        return _own(given, tile, cells, inward=True)
     else:
         for step in range(0, cells.shape[1], BYTES // cells.itemsize):
             _fill_one(turns, ratios, step, tile, cells)
     return cells
+
+
+@compiled
+def _own(given, tile, cells, inward):
+    """T of a tile's steps, (4, steps, 2), in what is given, or in `cells`, where BLOCK tiles are copied at a time."""
+    _, steps, tiles, _ = given.shape
+    if tiles == 1:
+        return given.reshape(4, steps, 2)
+    own = tile % BLOCK
+    if inward and own == 0:
+        _swap(given, tile, cells, inward)
+    return cells[4 * own : 4 * own + 4]
+
+
+@compiled
+def _swap(given, first, cells, inward):
+    """Copy T of BLOCK tiles from `first` on out of what is given, (4, steps, tiles, 2), or back into it."""
+    _, steps, tiles, _ = given.shape
+    count = min(BLOCK, tiles - first)
+    for entry in range(4):
+        for step in range(steps):
+            line = given[entry, step]
+            for own in range(count):
+                if inward:
+                    cells[4 * own + entry, step, 0] = line[first + own, 0]
+                    cells[4 * own + entry, step, 1] = line[first + own, 1]
+                else:
+                    line[first + own, 0] = cells[4 * own + entry, step, 0]
+                    line[first + own, 1] = cells[4 * own + entry, step, 1]
 
 
 @compiled
@@ -621,9 +652,9 @@ def forward(places, turns, ratios, given, fields, out, several, state, cells):
     """out <- fields behind the last step.
 
     places (steps, 2): where the rows start that a step mixes, in `state`; with -1 as the second, it multiplies the
-    first by its T00. turns, ratios: of every step, as `_fill_one` and `_fill_several` have them; or given (tiles, 4,
-    steps, 2), (4, steps, tiles, 2) where several, in their stead. fields, out: (tiles, modes, inputs), (modes,
-    inputs, tiles) where several; empty fields are the identity. state (2, modes, pieces, lanes) and cells are room.
+    first by its T00. turns, ratios: of every step, as `_fill_one` and `_fill_several` have them; or given (4, steps,
+    tiles, 2) in their stead. fields, out: (tiles, modes, inputs), (modes, inputs, tiles) where several; one tile of
+    fields is for all, empty fields are the identity. state (2, modes, pieces, lanes) and cells are room.
     """
     old = _flush()
     re, im, nothing = state[0], state[1], np.empty((0, 4, 1, 1), state.dtype)
@@ -675,7 +706,7 @@ def backward(
                 begin, end = cuts[part], cuts[part + 1]
                 _through(places, cell, several, begin, end, re, im, ends[part, 0], ends[part, 1], met, kept)
                 _back(places, cell, several, begin, end, back_re, back_im, met, kept, slopes)
-        _pull(turns, ratios, places, slopes, cell, several, group, angles, entries)
+        _pull(turns, ratios, places, slopes, cells, several, group, angles, entries)
     _mode(old)
 
 
@@ -687,9 +718,13 @@ def _pull(turns, ratios, places, slopes, cells, several, group, angles, entries)
             for step in range(len(slopes)):
                 _give(entries, step, group, slopes)
         else:
+            # Where tiles are copied, this one's T is of no more use
+            own, tiles = _own(entries, group, cells, inward=False), entries.shape[2]
             for entry in range(8):
                 for step in range(len(slopes)):
-                    entries[group, entry // 2, step, entry % 2] = slopes[step, entry, 0]
+                    own[entry // 2, step, entry % 2] = slopes[step, entry, 0]
+            if tiles > 1 and (group % BLOCK == BLOCK - 1 or group == tiles - 1):
+                _swap(entries, group - group % BLOCK, cells, inward=False)
         return
     if several:
         for step in range(len(places)):
@@ -715,14 +750,3 @@ def _pull(turns, ratios, places, slopes, cells, several, group, angles, entries)
             theta += ss * (g[6] * ei - g[7] * er) - cs * (g[2] * er + g[3] * ei) - sc * (g[4] * real + g[5] * imag)
             phi += g[5] * cells[2, step, 0] - g[4] * cells[2, step, 1]
         angles[0, group, step], angles[1, group, step] = theta, phi
-
-
-@compiled
-def turn(array, out):
-    """out <- the transpose, in blocks."""
-    side = 16
-    for top in range(0, array.shape[0], side):
-        for left in range(0, array.shape[1], side):
-            for i in range(top, min(top + side, array.shape[0])):
-                for j in range(left, min(left + side, array.shape[1])):
-                    out[j, i] = array[i, j]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Complex, Float, Int, Num
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -58,7 +58,10 @@ def propagate(topology: Topology, cells: CellMatrix, fields: Fields, crossing: f
     """Fields behind the last column (before the output phases); a crossing leaves this share of the amplitude."""
     plain = crossing == 1 or not topology.orders
     if plain and cells.device.type == "cpu" and cells.dtype == fields.dtype and not fields.requires_grad:
-        out = _Columns.apply(cells, fields, Layout.of(topology.rows, *fields.shape, fields.real.dtype))
+        layout = Layout.of(topology.rows, *fields.shape, fields.dtype.to_real())
+        # By way of autograd it takes as long as 64 modes
+        learns = cells.requires_grad and torch.is_grad_enabled()
+        out = _Columns.apply(cells, fields, layout) if learns else layout.sent(cells, fields)
         return out[topology.exits] if topology.orders else out
     return deque(stages(topology, cells, fields, crossing), maxlen=1)[0]
 
@@ -100,6 +103,8 @@ class Layout:
         # What stands for phases, for given steps, and for the fields of the identity
         self.no_phases, self.no_cells = self._empty(0, 0, 0), self._empty(0, 0, 0, 0)
         self.identity = torch.empty(0, 0, 0, dtype=dtype.to_complex()).numpy()
+        copied = 4 * min(columns.BLOCK, tiles), self._whole(self.steps), 2
+        self.cells = (self.steps, 8, self.lanes) if self.several else copied
         self.rooms: list[tuple[np.ndarray, ...]] = []
 
     @classmethod
@@ -124,11 +129,13 @@ class Layout:
         shape = several if self.several else (self.tiles, self.modes, self._whole(self.inputs))
         return torch.empty(shape, dtype=self.dtype.to_complex())
 
-    def pack(self, fields: Fields) -> np.ndarray:
-        """Lay out fields."""
+    def pack(self, fields: Fields, *, shared: bool = False) -> np.ndarray:
+        """Lay out fields; if they may be shared, one tile of them where all are the same memory."""
+        if shared and not self.several and fields.stride(2) == 0:
+            fields = fields[..., :1]
         if self.several or self.inputs % self.lanes == 0:
             return (fields if self.several else fields.permute(2, 0, 1)).contiguous().resolve_conj().numpy()
-        room = self.light().zero_()
+        room = self.light().zero_()[: fields.shape[2]]
         self.unpack(room).copy_(fields)
         return room.numpy()
 
@@ -145,17 +152,17 @@ class Layout:
         return room, room[..., : self.steps].mT
 
     def pack_cells(self, cells: CellMatrix) -> np.ndarray:
-        """Lay out T of every step and tile: (4, steps, tiles, 2), or (tiles, 4, steps, 2)."""
-        held = cells.detach().contiguous().resolve_conj().numpy().reshape(-1, self.tiles)
-        if self.several:
-            return held.view(self.no_phases.dtype).reshape(4, self.steps, self.tiles, 2)
-        return turned(held).view(self.no_phases.dtype).reshape(self.tiles, 4, self.steps, 2)
+        """T of every step and tile: (4, steps, tiles, 2)."""
+        held = cells.detach().contiguous().resolve_conj().numpy()
+        return held.view(self.no_phases.dtype).reshape(4, self.steps, self.tiles, 2)
 
-    def unpack_cells(self, packed: np.ndarray) -> CellMatrix:
-        """Undo `pack_cells`."""
-        held = packed.view(self.identity.dtype)
-        flat = held if self.several else turned(held.reshape(self.tiles, 4 * self.steps))
-        return torch.from_numpy(flat).view(2, 2, self.steps, self.tiles)
+    def sent(self, cells: CellMatrix, fields: Fields) -> Fields:
+        """Fields behind the last step."""
+        out, none = self.light(), self.no_phases
+        given, light = self.pack_cells(cells), self.pack(fields, shared=True)
+        with self.room() as room:
+            columns.forward(self.places, none, none, given, light, out.numpy(), self.several, *room[:2])
+        return self.unpack(out)
 
     @contextmanager
     def room(self) -> Iterator[tuple[np.ndarray, ...]]:
@@ -165,7 +172,7 @@ class Layout:
             if self.rooms
             else (
                 self._empty(4, self.modes, self.pieces, self.lanes),
-                self._empty(*((self.steps, 8, self.lanes) if self.several else (4, self._whole(self.steps), 2))),
+                self._empty(*self.cells),
                 self._empty(self.steps, 8, self.lanes if self.several else 1),
                 self._empty(2 * len(self.cuts) - 2, self.modes, self.pieces, self.lanes),
                 self._empty(self.between, 4, self.pieces, self.lanes),
@@ -173,15 +180,6 @@ class Layout:
         )
         yield room
         self.rooms.append(room)
-
-
-def turned(array: Num[np.ndarray, "m n"]) -> Num[np.ndarray, "n m"]:
-    """The transpose, contiguous."""
-    if 1 in array.shape:
-        return array.reshape(array.shape[::-1])
-    result = torch.empty(array.shape[::-1], dtype=torch.from_numpy(array[:0]).dtype).numpy()
-    columns.turn(array, result)
-    return result
 
 
 class Steps:
@@ -262,35 +260,30 @@ class _Columns(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, cells: Tensor, fields: Tensor, layout: Layout) -> Tensor:  # noqa: ANN401
-        ctx.given, ctx.light, ctx.layout = layout.pack_cells(cells), layout.pack(fields), layout
+        ctx.layout = layout
         ctx.save_for_backward(cells, fields)
-        out, none = layout.light(), layout.no_phases
-        with layout.room() as room:
-            columns.forward(layout.places, none, none, ctx.given, ctx.light, out.numpy(), layout.several, *room[:2])
-        return layout.unpack(out)
+        return layout.sent(cells, fields)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401  # pyright: ignore[reportIncompatibleMethodOverride]
-        # Packed may be the tensors' own memory: this raises where it has changed since.
-        _ = ctx.saved_tensors
-        layout, none = ctx.layout, ctx.layout.no_phases
-        entries = np.empty_like(ctx.given)
+        layout, (cells, fields) = ctx.layout, ctx.saved_tensors
+        none, entries = layout.no_phases, torch.empty(cells.shape, dtype=cells.dtype)
         with layout.room() as room:
             columns.backward(
                 layout.places,
                 none,
                 none,
-                ctx.given,
-                ctx.light,
+                layout.pack_cells(cells),
+                layout.pack(fields, shared=True),
                 layout.pack(gradients[0]),
                 none,
-                entries,
+                layout.pack_cells(entries),
                 layout.several,
                 layout.cuts,
                 *room,
             )
-        return layout.unpack_cells(entries), None, None
+        return entries, None, None
 
 
 class _Phases(torch.autograd.Function):

@@ -179,6 +179,49 @@ def test_a_track_over_a_terminal_is_caught(tmp_path):
     assert lvs(made.gds, made.pins, GPDK)
 
 
+def test_a_ground_too_thin_for_its_heaters_is_caught(tmp_path):
+    """As wide as the rule for any wire asks, but not for the heaters that it joins; and only that is wrong."""
+    _, made, _ = chip(tmp_path, modes=32)
+    assert not any(drc(made.gds, made.pins, GPDK).values())
+
+    def thin(layout, top):
+        shapes, unit = top.shapes(layout.layer(*GPDK.metal)), round(1 / layout.dbu)
+        wire = GPDK.wire_um * unit
+        wide = [s for s in shapes.each() if wire < s.bbox().width() < 0.9 * GPDK.pad_um * unit]
+        box = max((s.bbox() for s in wide), key=lambda box: box.height())
+        cut = kdb.Box(box.left + wire, box.bottom + box.height() // 3, box.right, box.bottom + box.height() // 2)
+        metal = kdb.Region(shapes) - kdb.Region(cut)
+        shapes.clear()
+        shapes.insert(metal)
+
+    altered(made, thin)
+    flags = drc(made.gds, made.pins, GPDK)
+    assert flags.pop("current") > 0
+    assert not any(flags.values())
+
+
+@pytest.mark.parametrize("about", ["its middle", "its ports on the left"])
+def test_a_reversed_coupler(tmp_path, about):
+    """About its middle it is the same part on the mask; about its ports it no longer meets its neighbours."""
+    _, made, target = chip(tmp_path)
+
+    def turn(_, top):
+        core = next(inst.cell for inst in top.each_inst() if inst.cell.name == "core")
+        inst = next(inst for inst in core.each_inst() if "mzi" in inst.cell.name)
+        part = next(part for part in inst.cell.each_inst() if part.cell.name.startswith("coupler"))
+        box = part.bbox()
+        x = box.left if about != "its middle" else box.center().x
+        part.transform(kdb.Trans(-x, -box.center().y))
+        part.transform(kdb.Trans(2, False, x, box.center().y))
+
+    altered(made, turn)
+    try:
+        off = np.abs(loop(made) - target).max() > 1e-9
+    except (ValueError, KeyError):
+        off = True
+    assert (off or bool(sum(drc(made.gds, made.pins, GPDK).values()))) == (about != "its middle")
+
+
 @pytest.mark.parametrize("nanometres", [1, 10, 1000])
 def test_a_shifted_mzi_is_caught(tmp_path, nanometres):
     _, made, target = chip(tmp_path)

@@ -253,6 +253,20 @@ def test_compiled_columns_are_those_of_torch(source, shape, modes, dtype, inputs
         torch.testing.assert_close(mine, theirs, rtol=tolerance, atol=tolerance)
 
 
+def test_a_gradient_that_is_one_for_all_tiles_reaches_each(source):
+    """As a sum over tiles sends it back: all tiles in the same memory."""
+    topology, tiles = clements(34), 11
+    theta, phi = (6 * torch.rand(len(topology.mzis), tiles, generator=source, dtype=torch.float64) for _ in range(2))
+    cells = cell_matrix(models.mzi, {"theta": theta, "phi": phi})
+    light = torch.eye(34, dtype=cells.dtype)[:, :, None].expand(34, 34, tiles)
+    weight = torch.randn(34, 34, 1, generator=source, dtype=cells.dtype).expand(34, 34, tiles)
+    slopes = []
+    for run in (propagate, lambda *args: list(stages(*args))[-1]):
+        leaf = cells.detach().clone().requires_grad_()
+        slopes += torch.autograd.grad(run(topology, leaf, light), leaf, weight)
+    torch.testing.assert_close(*slopes, rtol=1e-13, atol=1e-13)
+
+
 def test_fields_that_need_a_gradient_get_it(source):
     topology = clements(5)
     angles = torch.rand(2, len(topology.mzis), 2, generator=source, dtype=torch.float64)
