@@ -1,5 +1,5 @@
 """Electronic hardware for Equilibrium Propagation: memristor crossbars."""
 
-from electronic_ep.irdrop import Terminals, Wires, effective
+from electronic_ep.irdrop import Terminals, Wires, drops, effective
 
-__all__ = ["Terminals", "Wires", "effective"]
+__all__ = ["Terminals", "Wires", "drops", "effective"]

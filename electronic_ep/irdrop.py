@@ -21,6 +21,8 @@ from torch import Tensor
 
 Conductances = Float[Tensor, "*tiles rows cols"]
 Matrix = Float[Tensor, "*tiles cols rows"]
+Volts = Float[Tensor, "*tiles batch lines"]
+Voltages = Float[Tensor, "*tiles batch rows cols"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,40 +87,123 @@ def effective(
     Raises ValueError for conductances that are not positive and finite.
 
     """
+    word, bit = _ends(conductances, terminals, backward)
+    if wires.word == 0:
+        return _without_wires(conductances, word, bit)
+    return _Lines(conductances, wires, word, bit).effective()
+
+
+def drops(
+    conductances: Conductances,
+    volts: Volts,
+    wires: Wires,
+    terminals: Terminals | None = None,
+    *,
+    backward: bool = False,
+) -> Voltages:
+    """Voltage across every device [V], from its word to its bit line, for given voltages of the driven lines.
+
+    The network is reciprocal, so that (Tellegen) the local rule
+
+        d(post' W_eff pre)/dG_ij = -(u - w)_ij (u^ - w^)_ij
+
+    holds, u - w with `pre` driving and u^ - w^ with `post` driving the other side, both behind the terminals of W_eff.
+    Without resistance that is the outer product post_j pre_i. No chip can read these voltages: it is a referee.
+
+    Args:
+        conductances: as of `effective`.
+        volts: of the word lines, (*tiles, batch, rows); backward of the bit lines, (*tiles, batch, cols).
+        wires: as of `effective`.
+        terminals: as of `effective`.
+        backward: bit lines are driven.
+
+    Raises ValueError as `effective` does.
+
+    """
+    word, bit = _ends(conductances, terminals, backward)
+    if wires.word:
+        words, bits = _Lines(conductances, wires, word, bit).voltages(volts, backward=backward)
+        return words - bits
+    g, whole = conductances, _without_wires(conductances, word, bit)
+    if backward:
+        words = word * volts @ whole
+        bits = _behind(volts, words, g.mT, bit)
+    else:
+        bits = bit * volts @ whole.mT
+        words = _behind(volts, bits, g, word)
+    return words[..., :, None] - bits[..., None, :]
+
+
+def _ends(conductances: Conductances, terminals: Terminals | None, backward: bool) -> tuple[float, float]:
+    """Resistances at the words' and at the bits' ends [ohm], once the conductances are checked."""
     bad = ~(torch.isfinite(conductances) & (conductances > 0))
     if bad.any():
         raise ValueError(f"a conductance must be positive and finite, not {float(conductances[bad][0].detach())} S")
     ends = terminals or Terminals()
-    word, bit = (ends.word_sense, ends.bit_drive) if backward else (ends.word_drive, ends.bit_sense)
-    if wires.word == 0:
-        return _without_wires(conductances, word, bit)
-    return _with_wires(conductances, wires, 1 / (wires.word + word), 1 / (wires.bit + bit))
+    return (ends.word_sense, ends.bit_drive) if backward else (ends.word_drive, ends.bit_sense)
 
 
-def _with_wires(g: Conductances, wires: Wires, drive: float, sense: float) -> Matrix:
-    rows, cols = g.shape[-2:]
-    g_b = 1 / wires.bit
-    line = _line(cols, 1 / wires.word, drive, g)
-    whole = torch.linalg.cholesky(line + torch.diag_embed(g))
-    # G_i T_i^-1 G_i, and b_i = G_i T_i^-1 e_0 g_drive
-    inverse = torch.cholesky_inverse(whole)
-    folded = g[..., :, None] * inverse * g[..., None, :]
-    sources = drive * g * inverse[..., 0]
-    pieces = torch.full((rows,), 2 * g_b, dtype=g.dtype, device=g.device)
-    pieces[0] -= g_b
-    pieces[-1] += sense - g_b
-    own = torch.diag_embed(g + pieces[:, None]) - folded
-    eye = torch.eye(cols, dtype=g.dtype, device=g.device)
-    factors = [torch.linalg.cholesky(own[..., 0, :, :])]
-    for i in range(1, rows):
-        factors.append(torch.linalg.cholesky(own[..., i, :, :] - g_b**2 * torch.cholesky_inverse(factors[-1])))
-    # Z_i' = g_b S_i^-1 Z_(i+1)'
-    z, columns = sense * torch.cholesky_solve(eye.expand_as(factors[-1]), factors[-1]), list[Tensor]()
-    for i in reversed(range(rows)):
-        if i < rows - 1:
-            z = g_b * torch.cholesky_solve(z, factors[i])
-        columns.append((z.mT @ sources[..., i, :, None])[..., 0])
-    return torch.stack(columns[::-1], -1)
+class _Lines:
+    """The equations above, bit lines eliminated row by row: S_i as Cholesky factors."""
+
+    def __init__(self, g: Conductances, wires: Wires, word: float, bit: float) -> None:
+        self.g, self.g_b = g, 1 / wires.bit
+        self.at_word, self.at_bit = 1 / (wires.word + word), 1 / (wires.bit + bit)
+        rows, cols = g.shape[-2:]
+        line = _line(cols, 1 / wires.word, self.at_word, g)
+        self.inverse = torch.cholesky_inverse(torch.linalg.cholesky(line + torch.diag_embed(g)))
+        pieces = torch.full((rows,), 2 * self.g_b, dtype=g.dtype, device=g.device)
+        pieces[0] -= self.g_b
+        pieces[-1] += self.at_bit - self.g_b
+        own = torch.diag_embed(g + pieces[:, None]) - g[..., :, None] * self.inverse * g[..., None, :]
+        self.factors = [torch.linalg.cholesky(own[..., 0, :, :])]
+        for i in range(1, rows):
+            before = torch.cholesky_inverse(self.factors[-1])
+            self.factors.append(torch.linalg.cholesky(own[..., i, :, :] - self.g_b**2 * before))
+
+    def effective(self) -> Matrix:
+        eye = torch.eye(self.g.shape[-1], dtype=self.g.dtype, device=self.g.device)
+        # b_i, and Z_i' = g_b S_i^-1 Z_(i+1)'
+        sources = self.at_word * self.g * self.inverse[..., 0]
+        z = self.at_bit * torch.cholesky_solve(eye.expand_as(self.factors[-1]), self.factors[-1])
+        columns = [z.mT @ sources[..., -1, :, None]]
+        for i in reversed(range(len(self.factors) - 1)):
+            z = self.g_b * torch.cholesky_solve(z, self.factors[i])
+            columns.append(z.mT @ sources[..., i, :, None])
+        return torch.cat(columns[::-1], -1)
+
+    def voltages(self, volts: Volts, *, backward: bool) -> tuple[Voltages, Voltages]:
+        """Those of the word and of the bit lines at every device."""
+        driven = self.at_word * self.inverse[..., 0]
+        if backward:
+            last = self.at_bit * volts[..., None, :]
+            sources = torch.cat([torch.zeros_like(last)] * (len(self.factors) - 1) + [last], -2)
+        else:
+            sources = (self.g * driven)[..., None, :, :] * volts[..., None]
+        # Down the rows y_i = b_i v_i + g_b S_(i-1)^-1 y_(i-1), and up again S_i w_i = y_i + g_b w_(i+1)
+        gathered = [sources[..., 0, :]]
+        for i in range(1, len(self.factors)):
+            gathered.append(sources[..., i, :] + self.g_b * self._solve(gathered[-1], i - 1))
+        rows = [self._solve(gathered[-1], len(self.factors) - 1)]
+        for i in reversed(range(len(self.factors) - 1)):
+            rows.append(self._solve(gathered[i] + self.g_b * rows[-1], i))
+        bits = torch.stack(rows[::-1], -2)
+        pulled = self.g[..., None, :, :] * bits
+        words = torch.einsum("...ijk,...bik->...bij", self.inverse, pulled)
+        return words if backward else words + driven[..., None, :, :] * volts[..., None], bits
+
+    def _solve(self, currents: Float[Tensor, "*tiles batch cols"], row: int) -> Float[Tensor, "*tiles batch cols"]:
+        return torch.cholesky_solve(currents.mT, self.factors[row]).mT
+
+
+def _behind(
+    volts: Float[Tensor, "*tiles batch rows"],
+    others: Float[Tensor, "*tiles batch cols"],
+    g: Conductances,
+    ohm: float,
+) -> Float[Tensor, "*tiles batch rows"]:
+    """Voltage of lines that are one node each behind a terminal, joined by g to others of known voltage."""
+    return (volts + ohm * others @ g.mT) / (1 + ohm * g.sum(-1))[..., None, :]
 
 
 def _line(count: int, wire: float, drive: float, like: Tensor) -> Float[Tensor, "cols cols"]:

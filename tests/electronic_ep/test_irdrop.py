@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from electronic_ep import Terminals, Wires, effective
+from electronic_ep import Terminals, Wires, drops, effective
 
 ENDS = Terminals(word_drive=10.0, bit_sense=50.0, bit_drive=20.0, word_sense=70.0)
 
@@ -84,6 +84,34 @@ def test_the_gradient_is_exact(source, wires):
         return 1e4 * effective(1e-4 * g, wires, ENDS)
 
     assert torch.autograd.gradcheck(law, (scaled.requires_grad_(),))
+
+
+@pytest.mark.parametrize("wires", [Wires(word=0.0, bit=0.0), Wires(word=3.0, bit=8.0)])
+@pytest.mark.parametrize("backward", [False, True])
+def test_drops_make_the_gradient(source, wires, backward):
+    """Tellegen's local rule against the derivative of W_eff, for either direction's terminals."""
+    g = random(source, 2, 6, 9).requires_grad_()
+    pre, post = (torch.randn(2, 4, n, generator=source, dtype=torch.float64) for n in (6, 9))
+    product = (post * (pre @ effective(g, wires, ENDS, backward=backward).mT)).sum()
+    (slope,) = torch.autograd.grad(product, g)
+    # The terminals of one W_eff: those of its forward direction driven from either side
+    ends = ENDS
+    if backward:
+        ends = Terminals(word_drive=70.0, bit_sense=20.0)
+    twin = Terminals(word_sense=ends.word_drive, bit_drive=ends.bit_sense)
+    there, back = drops(g, pre, wires, ends), drops(g, post, wires, twin, backward=True)
+    torch.testing.assert_close(-(there * back).sum(-3), slope, rtol=1e-10, atol=1e-12)
+
+
+def test_drops_without_resistance_are_the_outer_product(source):
+    g = random(source, 3, 2)
+    pre, post = torch.randn(5, 3, generator=source, dtype=g.dtype), torch.randn(5, 2, generator=source, dtype=g.dtype)
+    none = Wires(word=0.0, bit=0.0)
+    found = -(drops(g, pre, none) * drops(g, post, none, backward=True))
+    torch.testing.assert_close(found, pre[:, :, None] * post[:, None, :])
+    nearly = Wires(word=1e-6, bit=1e-6)
+    found = -(drops(g, pre, nearly) * drops(g, post, nearly, backward=True))
+    torch.testing.assert_close(found, pre[:, :, None] * post[:, None, :], rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize(
