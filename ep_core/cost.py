@@ -53,43 +53,46 @@ class Cost:
         read: of a product with one sample in one direction.
         write: joules of one pulse (a parameter that changes what it holds), seconds of one update, whose pulses are
             made at once.
+        update: of one update, however few pulses it makes: digital accumulators of what is owed.
         hold: of keeping the parameters as they are.
 
     """
 
     read: Mapping[str, Part] = field(default_factory=dict)
     write: Mapping[str, Part] = field(default_factory=dict)
+    update: Mapping[str, Part] = field(default_factory=dict)
     hold: Mapping[str, Part] = field(default_factory=dict)
 
     @property
     def parts(self) -> dict[str, Part]:
         """All parts, as EVENT.PART."""
-        events = (("read", self.read), ("write", self.write), ("hold", self.hold))
+        events = (("read", self.read), ("write", self.write), ("update", self.update), ("hold", self.hold))
         return {f"{event}.{name}": part for event, own in events for name, part in own.items()}
 
     def total(self, event: str | None = None) -> Part:
-        """Sum over the parts of one event ('read', 'write' or 'hold'), or of all; the seconds of parts add up."""
+        """Sum over the parts of one event ('read', 'write', 'update' or 'hold'), or of all; seconds add up."""
         own = [part for name, part in self.parts.items() if event is None or name.startswith(event + ".")]
         sums = {name: sum(getattr(p, name) for p in own) for name in ("joules", "watts", "seconds", "area")}
         return Part(**sums, source="sum of parts")
 
-    def joules(self, *, reads: int = 0, pulses: int = 0, seconds: float = 0.0) -> float:
-        """J of so many reads and pulses, the machine being on for `seconds`."""
-        watts = self.total().watts
-        return reads * self.total("read").joules + pulses * self.total("write").joules + seconds * watts
+    def joules(self, *, reads: int = 0, pulses: int = 0, updates: int = 0, seconds: float = 0.0) -> float:
+        """J of so many reads, pulses and updates, the machine being on for `seconds`."""
+        counted = (("read", reads), ("write", pulses), ("update", updates))
+        return sum(count * self.total(event).joules for event, count in counted) + seconds * self.total().watts
 
     def renamed(self, prefix: str) -> "Cost":
         """Return the same with PREFIX.PART as names."""
-        read, write, hold = (
-            {f"{prefix}.{k}": part for k, part in own.items()} for own in (self.read, self.write, self.hold)
-        )
-        return Cost(read=read, write=write, hold=hold)
+        own = (self.read, self.write, self.update, self.hold)
+        read, write, update, hold = ({f"{prefix}.{k}": part for k, part in event.items()} for event in own)
+        return Cost(read=read, write=write, update=update, hold=hold)
 
     def __add__(self, other: "Cost") -> "Cost":
-        read, write, hold = (dict(own) for own in (self.read, self.write, self.hold))
-        for mine, theirs in ((read, other.read), (write, other.write), (hold, other.hold)):
+        names = ("read", "write", "update", "hold")
+        events = {name: dict(getattr(self, name)) for name in names}
+        for name, mine in events.items():
+            theirs = getattr(other, name)
             both = mine.keys() & theirs.keys()
             if both:
                 raise ValueError(f"both costs have parts named {sorted(both)}: rename one")
             mine |= theirs
-        return Cost(read=read, write=write, hold=hold)
+        return Cost(**events)

@@ -77,8 +77,8 @@ def check_operator(operator: WeightOperator, *, seed: int = 0, small: float = 1e
 
     Checked: shapes, linearity and complex reads; `matrix` and its cache; symmetry if and only if declared;
     `bilinear_grad` against finite differences of `believed()` in both directions; autograd through the true
-    device; determinism given a generator; writes that add up although each is `small`; bad deltas refused;
-    costs with sources; state_dict.
+    device; determinism given a generator; writes that add up although each is `small` (blind ones go where they
+    were asked to, by their cosine); bad deltas refused; costs with sources; state_dict.
     """
     source = torch.Generator().manual_seed(seed)
     assert next(operator.parameters()).dtype == torch.float64, "the suite needs a float64 operator"
@@ -190,6 +190,11 @@ def _check_writes(operator: WeightOperator, source: torch.Generator, small: floa
     assert total.pulses > 0, f"{count} writes report {total}"
     for name, p in operator.named_parameters():
         moved = p.detach() + _owed(operator, name) - start[name] - owed[name]
+        if operator.blind:
+            asked = pushes[name]
+            agree = float((moved * asked).sum() / (moved.norm() * asked.norm()).clamp(min=1e-300))
+            assert agree > 0.3, f"{count} writes moved {name} elsewhere than asked: their cosine is {agree:.2f}"
+            continue
         # A periodic parameter may have wrapped; a clipped one may have stopped early.
         moved = torch.remainder(moved + math.pi, 2 * math.pi) - math.pi
         off = int(((moved - count * pushes[name]).abs() > 1e-9).sum())

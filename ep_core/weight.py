@@ -27,7 +27,13 @@ class Like(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """What a write did: `pulses` parameters that changed their held value, `clipped` that met an end of range."""
+    """What a write did.
+
+    Attributes:
+        pulses: sent to devices that move by pulses; of others, parameters that changed their held value.
+        clipped: parameters that met an end of range.
+
+    """
 
     pulses: int = 0
     clipped: int = 0
@@ -46,12 +52,14 @@ class WeightOperator(nn.Module, ABC):
         symmetric: whether `vmm` is exactly the transpose of `mvm`.
         noisy: whether a read with a generator draws noise from it.
         drifting: whether `age_` changes it.
+        blind: whether a write may leave other parameters than it counts on: pulses whose effect nobody reads.
 
     """
 
     symmetric: bool
     noisy = False
     drifting = False
+    blind = False
 
     def __init__(self, out_features: int, in_features: int) -> None:
         super().__init__()

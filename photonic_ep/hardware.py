@@ -4,20 +4,12 @@ What is also physics (levels, bandwidth, pitches) stands here once and feeds bot
 A read in the paper or its abstract, B as cited by a later one (original unread), C somebody's modelling assumption.
 """
 
-import math
 from dataclasses import dataclass, field
 
 from ep_core.cost import Part
+from ep_core.parts import ACCUMULATOR, Accumulator, Converter, require
 from photonic_ep.detect import BalancedDetector
 from photonic_ep.mesh.heat import FloorPlan
-
-
-def _require(owner: object, *names: str, zero: bool = False) -> None:
-    for name in names:
-        value = getattr(owner, name)
-        if not (math.isfinite(value) and (value > 0 or (zero and value == 0))):
-            least = "zero or more" if zero else "positive"
-            raise ValueError(f"{name} of {type(owner).__name__} must be {least} and finite, not {value}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,32 +32,8 @@ class Shifter:
     source: str
 
     def __post_init__(self) -> None:
-        _require(self, "settle_s", "write_pj")
-        _require(self, "mw_pi", "driver_mm2", zero=True)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Converter:
-    """An analogue-to-digital or digital-to-analogue converter.
-
-    Attributes:
-        bits: of a neuron's state. pj: a sample [pJ]. sample_s: time of a sample [s]. mm2: area [mm^2].
-        source: of these.
-
-    """
-
-    bits: int
-    pj: float
-    sample_s: float
-    mm2: float
-    source: str
-
-    def __post_init__(self) -> None:
-        _require(self, "bits", "pj", "sample_s", "mm2")
-
-    def part(self) -> Part:
-        """Of one."""
-        return Part(joules=1e-12 * self.pj, seconds=self.sample_s, area=self.mm2, source=self.source)
+        require(self, "settle_s", "write_pj")
+        require(self, "mw_pi", "driver_mm2", zero=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +50,7 @@ class Modulator:
     source: str
 
     def __post_init__(self) -> None:
-        _require(self, "pj", "mm2")
+        require(self, "pj", "mm2")
 
     def part(self) -> Part:
         """Of one."""
@@ -105,7 +73,7 @@ class Receiver:
     source: str
 
     def __post_init__(self) -> None:
-        _require(self, "pj", "mm2")
+        require(self, "pj", "mm2")
 
     def part(self) -> Part:
         """Of one."""
@@ -129,7 +97,7 @@ class Supply:
     source: str
 
     def __post_init__(self) -> None:
-        _require(self, "port_mw")
+        require(self, "port_mw")
         if not 0 < self.efficiency <= 1:
             raise ValueError(f"efficiency of a laser lies between 0 and 1, not {self.efficiency}")
 
@@ -160,7 +128,8 @@ class Hardware:
 
     Attributes:
         shifter: in the meshes. plan: where they are. adc, dac, modulator, receiver: at every port.
-        supply: the laser. logic_s: what lies between an ADC and a DAC, the neuron [s]; assumed.
+        supply: the laser. accumulator: keeps what a phase's levels owe.
+        logic_s: what lies between an ADC and a DAC, the neuron [s]; assumed.
 
     """
 
@@ -171,10 +140,11 @@ class Hardware:
     modulator: Modulator = MODULATOR
     receiver: Receiver = RECEIVER
     supply: Supply = SUPPLY
+    accumulator: Accumulator = ACCUMULATOR
     logic_s: float = 1e-9
 
     def __post_init__(self) -> None:
-        _require(self, "logic_s", zero=True)
+        require(self, "logic_s", zero=True)
         if self.adc.bits != self.dac.bits:
             raise ValueError(
                 f"states have as many bits in the DACs as in the ADCs, not {self.dac.bits}, {self.adc.bits}"

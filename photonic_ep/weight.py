@@ -353,7 +353,7 @@ class MeshWeight(WeightOperator):
 
     @torch.no_grad()
     def cost(self, *, backward: bool = False) -> Cost:
-        """Joules, watts, seconds and mm^2 of a read, a pulse, and holding the phases as they now are.
+        """Joules, watts, seconds and mm^2 of a read, a pulse, an update, and holding the phases as they now are.
 
         Every port of the operator has a modulator with its DAC and a receiver with its ADC, used in turn by the two
         directions; a column of tiles shares modulators, a row of tiles receivers. A read takes DAC, receiver, ADC and
@@ -378,7 +378,9 @@ class MeshWeight(WeightOperator):
             "shifter": Part(watts=watts, source=shifter.source),
             "mesh": Part(area=area, source=parts.plan.source),
         }
-        return Cost(read=read, write=write, hold=hold)
+        owing = self.physics.step is not None or self.physics.codes
+        update = {"accumulator": parts.accumulator.part(held.numel())} if owing else {}
+        return Cost(read=read, write=write, update=update, hold=hold)
 
     def believed(self) -> "MeshWeight":
         """Return the operator that `bilinear_grad` differentiates: the controller's model under `twin`."""

@@ -9,9 +9,10 @@ import torch
 from ep_core import DenseWeight, Paired
 from ep_core.cost import Cost, Part
 from ep_core.nudge import IdealNudge
+from ep_core.parts import Converter
 from photonic_ep import FloorPlan, Imperfections, IntensityNudge, MeshWeight, clements, presets
 from photonic_ep.detect import BalancedDetector
-from photonic_ep.hardware import Converter, Hardware, Shifter, Supply
+from photonic_ep.hardware import Hardware, Shifter, Supply
 
 DEVICES = {name: value for name, value in vars(presets).items() if isinstance(value, presets.Device)}
 

@@ -1,0 +1,258 @@
+"""How wished changes of states become pulses: five schemes, each a value that a crossbar is built with."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from electronic_ep.array import Array, States
+from ep_core.weight import Written
+
+
+class Programming(ABC):
+    """A scheme of writing.
+
+    Attributes:
+        owes: whether what was not written is kept for the next write, so that small changes add up.
+        words: numbers a device that lie in a digital memory, read and written at every update.
+
+    """
+
+    owes = False
+    words = 0
+
+    @abstractmethod
+    def write_(
+        self,
+        array: Array,
+        x: States,
+        owed: States,
+        delta: States,
+        generator: torch.Generator | None,
+        beside: nn.Module | None,
+    ) -> Written:
+        """Bring the states x closer to x + owed + delta, in place."""
+
+    def beside(self, array: Array, generator: torch.Generator | None) -> nn.Module | None:
+        """What hardware the scheme needs beside the array, if any."""
+        return None
+
+
+def _send(array: Array, x: States, pulses: States, generator: torch.Generator | None) -> Written:
+    """Send whole pulses, and count them."""
+    clipped = array.pulse_(x, pulses, generator)
+    return Written(pulses=int(pulses.abs().sum()), clipped=clipped)
+
+
+def _drawn(wanted: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Round up or down at random, so that the mean is exact; without a generator to the nearest."""
+    if generator is None:
+        return torch.round(wanted)
+    return torch.floor(wanted + torch.rand(wanted.shape, generator=generator, dtype=wanted.dtype))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixedPrecision(Programming):
+    """A digital accumulator of changes; whole nominal steps of it are sent as pulses, blindly (Nandakumar 2020)."""
+
+    owes = True
+    words = 1
+
+    def write_(
+        self,
+        array: Array,
+        x: States,
+        owed: States,
+        delta: States,
+        generator: torch.Generator | None,
+        beside: nn.Module | None,
+    ) -> Written:
+        """owed += delta, pulses = trunc(owed / step), owed -= step pulses."""
+        step = array.memristor.response.step
+        owed += delta
+        pulses = torch.trunc(owed / step)
+        owed -= step * pulses
+        return _send(array, x, pulses, generator)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StochasticRounding(Programming):
+    """Nothing digital: a change of a part of a step is a pulse with that probability (Gokmen & Vlasov 2016)."""
+
+    def write_(
+        self,
+        array: Array,
+        x: States,
+        owed: States,
+        delta: States,
+        generator: torch.Generator | None,
+        beside: nn.Module | None,
+    ) -> Written:
+        """Pulses = floor(delta / step + U(0, 1))."""
+        return _send(array, x, _drawn(delta / array.memristor.response.step, generator), generator)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sign(Programming):
+    """One pulse in the direction of every change, whatever its size (Manhattan rule, Zamanidoost 2015).
+
+    Attributes:
+        least: changes that are smaller, in steps, send none.
+
+    """
+
+    least: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.least >= 0:
+            raise ValueError(f"the least change of sign updates must not be negative, not {self.least}")
+
+    def write_(
+        self,
+        array: Array,
+        x: States,
+        owed: States,
+        delta: States,
+        generator: torch.Generator | None,
+        beside: nn.Module | None,
+    ) -> Written:
+        """Pulses = sign(delta)."""
+        large = delta.abs() > self.least * array.memristor.response.step
+        return _send(array, x, torch.sign(delta) * large, generator)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteVerify(Programming):
+    """Pulse and read in turn until a state is as wished; what is left is known, and owed.
+
+    Attributes:
+        tolerance: distance that is good enough, in steps. rounds: most pairs of pulses and reads.
+        burst: most pulses between two reads.
+
+    """
+
+    tolerance: float = 0.5
+    rounds: int = 20
+    burst: int = 10
+    owes = True
+    words = 1
+
+    def __post_init__(self) -> None:
+        if not self.tolerance > 0 or self.rounds < 1 or self.burst < 1:
+            raise ValueError(
+                "write-verify needs a positive tolerance, a round and a pulse, "
+                f"not {self.tolerance}, {self.rounds}, {self.burst}"
+            )
+
+    def write_(
+        self,
+        array: Array,
+        x: States,
+        owed: States,
+        delta: States,
+        generator: torch.Generator | None,
+        beside: nn.Module | None,
+    ) -> Written:
+        """Pulses = round((target - x read) / step), at most `burst`, of all devices off by more than the tolerance."""
+        step, target = array.memristor.response.step, (x + owed + delta)
+        sent, reached = 0, target.clamp(0, 1)
+        for _ in range(self.rounds):
+            missing = (reached - self._read(array, x, generator)) / step
+            pulses = torch.where(missing.abs() > self.tolerance, _nearest(missing), 0.0).clamp(-self.burst, self.burst)
+            pulses = pulses * ~array.dead
+            if not pulses.any():
+                break
+            array.pulse_(x, pulses, generator)
+            sent += int(pulses.abs().sum())
+        owed.copy_(reached - self._read(array, x, generator))
+        owed.masked_fill_(array.dead, 0.0)
+        clipped = ((target != reached) | array.dead).sum()
+        return Written(pulses=sent, clipped=int(clipped))
+
+    def _read(self, array: Array, x: States, generator: torch.Generator | None) -> States:
+        """States as one read of every device tells them."""
+        kind, g = array.memristor, array.microsiemens(x)
+        if kind.read_noise and generator is not None:
+            g = g * (1 + kind.read_noise * torch.randn(g.shape, generator=generator, dtype=g.dtype))
+        return (g - kind.low_us) / kind.span_us
+
+
+def _nearest(missing: Tensor) -> Tensor:
+    """Whole pulses, at least one."""
+    return torch.sign(missing) * torch.round(missing.abs()).clamp(min=1)
+
+
+class Fast(nn.Module):
+    """The fast devices of Tiki-Taka, their references, and the line that is transferred next."""
+
+    x: Tensor
+    reference: Tensor
+    turn: Tensor
+
+    def __init__(self, array: Array, generator: torch.Generator | None, *, zero_shift: bool) -> None:
+        super().__init__()
+        dtype = array.rate.dtype
+        shape = (array.shape[1], array.shape[2])
+        self.array = Array(
+            shape, array.memristor, array.tile, array.wires, array.terminals, generator=generator, dtype=dtype
+        )
+        point = self.array.symmetry()
+        self.register_buffer("x", self.array.drawn(point.clone(), generator))
+        self.register_buffer("reference", point if zero_shift else torch.full_like(point, 0.5))
+        self.register_buffer("turn", torch.zeros((), dtype=torch.int64))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TikiTaka(Programming):
+    """Tiki-Taka v2 (Gokmen, Front. Artif. Intell. 4:699148, 2021): fast devices gather, a digital filter passes it on.
+
+    Every change is sent to a fast device beside the device by stochastic rounding. Line by line the fast ones, less
+    their references, are added to a digital accumulator, whole steps of which pulse the device itself. With
+    `zero_shift` (Kim 2019, arXiv 1907.10228) the references are where pulses up and down cancel, else in the middle.
+
+    Attributes:
+        gain: fast change over wished change. every: updates between two lines. share: of a fast state that is added.
+        zero_shift: whether references are at the points of symmetry.
+
+    """
+
+    gain: float = 1.0
+    every: int = 1
+    share: float = 0.1
+    zero_shift: bool = True
+    words = 1
+
+    def __post_init__(self) -> None:
+        if not (self.gain > 0 and self.share > 0) or self.every < 1:
+            raise ValueError(
+                "Tiki-Taka needs a positive gain and share, and an update a line, "
+                f"not {self.gain}, {self.share}, {self.every}"
+            )
+
+    def beside(self, array: Array, generator: torch.Generator | None) -> Fast:
+        """Fast devices with their references."""
+        return Fast(array, generator, zero_shift=self.zero_shift)
+
+    def write_(
+        self,
+        array: Array,
+        x: States,
+        owed: States,
+        delta: States,
+        generator: torch.Generator | None,
+        beside: nn.Module | None,
+    ) -> Written:
+        """Pulse the fast devices; owed[:, line] += share (x_fast - reference); pulses = trunc(owed / step) there."""
+        assert isinstance(beside, Fast)
+        step = array.memristor.response.step
+        written = _send(beside.array, beside.x, _drawn(self.gain * delta / step, generator), generator)
+        if int(beside.turn) % self.every == 0:
+            line = int(beside.turn) // self.every % array.shape[2]
+            owed[..., line] += self.share * (beside.x - beside.reference)[..., line]
+            pulses = torch.zeros_like(owed)
+            pulses[..., line] = torch.trunc(owed[..., line] / step)
+            owed -= step * pulses
+            written += _send(array, x, pulses, generator)
+        beside.turn += 1
+        return written
