@@ -212,22 +212,23 @@ class TikiTaka(Programming):
     `zero_shift` (Kim 2019, arXiv 1907.10228) the references are where pulses up and down cancel, else in the middle.
 
     Attributes:
-        gain: fast change over wished change. every: updates between two lines. share: of a fast state that is added.
+        gain: fast change over wished change. lines: word lines that are transferred in an update, in turn.
+        share: of a fast state that is added.
         zero_shift: whether references are at the points of symmetry.
 
     """
 
     gain: float = 1.0
-    every: int = 1
+    lines: int = 8
     share: float = 0.1
     zero_shift: bool = True
     words = 1
 
     def __post_init__(self) -> None:
-        if not (self.gain > 0 and self.share > 0) or self.every < 1:
+        if not (self.gain > 0 and self.share > 0) or self.lines < 1:
             raise ValueError(
-                "Tiki-Taka needs a positive gain and share, and an update a line, "
-                f"not {self.gain}, {self.share}, {self.every}"
+                "Tiki-Taka needs a positive gain and share, and a line an update, "
+                f"not {self.gain}, {self.share}, {self.lines}"
             )
 
     def beside(self, array: Array, generator: torch.Generator | None) -> Fast:
@@ -247,12 +248,11 @@ class TikiTaka(Programming):
         assert isinstance(beside, Fast)
         step = array.memristor.response.step
         written = _send(beside.array, beside.x, _drawn(self.gain * delta / step, generator), generator)
-        if int(beside.turn) % self.every == 0:
-            line = int(beside.turn) // self.every % array.shape[2]
-            owed[..., line] += self.share * (beside.x - beside.reference)[..., line]
-            pulses = torch.zeros_like(owed)
-            pulses[..., line] = torch.trunc(owed[..., line] / step)
-            owed -= step * pulses
-            written += _send(array, x, pulses, generator)
-        beside.turn += 1
-        return written
+        count = array.shape[2]
+        turn = (int(beside.turn) + torch.arange(min(self.lines, count))) % count
+        owed[..., turn] += self.share * (beside.x - beside.reference)[..., turn]
+        pulses = torch.zeros_like(owed)
+        pulses[..., turn] = torch.trunc(owed[..., turn] / step)
+        owed -= step * pulses
+        beside.turn.copy_((turn[-1] + 1) % count)
+        return written + _send(array, x, pulses, generator)

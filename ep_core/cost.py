@@ -72,7 +72,7 @@ class Cost:
     def total(self, event: str | None = None) -> Part:
         """Sum over the parts of one event ('read', 'write', 'update' or 'hold'), or of all; seconds add up."""
         own = [part for name, part in self.parts.items() if event is None or name.startswith(event + ".")]
-        sums = {name: sum(getattr(p, name) for p in own) for name in ("joules", "watts", "seconds", "area")}
+        sums = {name: sum((getattr(p, name) for p in own), 0.0) for name in ("joules", "watts", "seconds", "area")}
         return Part(**sums, source="sum of parts")
 
     def joules(self, *, reads: int = 0, pulses: int = 0, updates: int = 0, seconds: float = 0.0) -> float:

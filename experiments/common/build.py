@@ -7,6 +7,8 @@ from functools import partial
 
 import torch
 
+from electronic_ep import CrossbarWeight, Terminals, Wires, oracle, outer, presets, programming
+from electronic_ep.devices import SoftBounds
 from ep_core import (
     Adjoint,
     Anderson,
@@ -47,12 +49,20 @@ from ep_core.parallel import Workers
 from ep_core.train import Epoch, OptimiserFactory, check_chain, constant, cosine, staircase
 from experiments.common.nets import graph, neurons
 from experiments.common.options import TrainOptions
-from experiments.common.resolve import DEVICES
+from experiments.common.resolve import DEVICES, MEMRISTOR
 from photonic_ep import Imperfections, IntensityNudge, MeshWeight, clements, fftnet, gradients, reck
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 TOPOLOGIES = {"clements": clements, "reck": reck, "fftnet": fftnet}
 GRADIENTS = {"oracle": gradients.oracle, "twin": gradients.twin}
+CROSSBAR_GRADIENTS = {"oracle": oracle, "outer": outer}
+SCHEMES: dict[str, programming.Programming] = {
+    "mixed-precision": programming.MixedPrecision(),
+    "stochastic": programming.StochasticRounding(),
+    "sign": programming.Sign(),
+    "write-verify": programming.WriteVerify(),
+    "tiki-taka": programming.TikiTaka(),
+}
 ESTIMATORS: dict[str, type[Estimator]] = {
     "one-sided": OneSided,
     "random-sign": RandomSign,
@@ -214,6 +224,8 @@ def _weight(options: TrainOptions, edge: Edge, std: float, generator: torch.Gene
     dtype = DTYPES[options.dtype]
     if options.backend == "ideal":
         return partial(DenseWeight, std=std, generator=generator, dtype=dtype, hollow=edge.pre == edge.post)
+    if options.backend == "crossbar":
+        return _crossbar(options, std, generator)
     device, numbers = DEVICES[options.device], {n: getattr(options, n) or 0.0 for n in Imperfections.analogue}
     plan = device.hardware.plan
     if options.floor_plan is not None:
@@ -240,6 +252,28 @@ def _weight(options: TrainOptions, edge: Edge, std: float, generator: torch.Gene
     )
 
 
+def _crossbar(options: TrainOptions, std: float, generator: torch.Generator) -> WeightFactory:
+    chip = presets.chip(options.device)
+    kind = replace(chip.memristor, stuck=options.stuck, **{name: getattr(options, name) for name in MEMRISTOR})
+    if options.levels:
+        kind = replace(kind, response=SoftBounds.of(options.levels))
+    word_drive, bit_sense, bit_drive, word_sense = options.terminals
+    return partial(
+        CrossbarWeight,
+        memristor=kind,
+        programming=SCHEMES[options.programming],
+        tile=options.tile,
+        wires=Wires(word=options.wire_ohm, bit=options.wire_ohm),
+        terminals=Terminals(word_drive=word_drive, bit_sense=bit_sense, bit_drive=bit_drive, word_sense=word_sense),
+        top=options.top * std,
+        periphery=chip.periphery,
+        generator=generator,
+        std=std,
+        gradient=CROSSBAR_GRADIENTS[options.gradient],
+        dtype=DTYPES[options.dtype],
+    )
+
+
 def build_estimator(options: TrainOptions, generator: torch.Generator) -> Estimator:
     """Return the estimator with its loss, solvers and nudge."""
     kind, loss = ESTIMATORS[options.estimator], LOSSES[options.loss]()
@@ -261,6 +295,15 @@ def build_estimator(options: TrainOptions, generator: torch.Generator) -> Estima
 def _nudge(options: TrainOptions, generator: torch.Generator) -> Nudge:
     if options.nudge == "ideal":
         return IdealNudge(mode=options.nudge_mode)
+    if options.nudge == "current":
+        nudge = presets.chip(options.device or "cmo-hfox").nudge
+        return replace(
+            nudge,
+            ceiling=options.nudge_ceiling,
+            bits=options.nudge_bits or None,
+            noise=options.nudge_noise,
+            mode=options.nudge_mode,
+        )
     extinction = options.nudge_extinction_db
     device = DEVICES[options.device or "F"]
     light = replace(

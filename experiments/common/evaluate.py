@@ -28,6 +28,7 @@ def evaluate(job: Job, folder: RunDirectory) -> dict[str, float]:
         "epochs": len(folder.history),
         "steps_mean": ledger.sweeps / max(1, ledger.relaxations),
         "reads": ledger.reads,
+        "pulses": ledger.pulses,
         "nonconverged": 100 * ledger.nonconverged / max(1, ledger.samples),
         "nonconverged_free": float(folder.history[-1]["nonconverged"]),
     }

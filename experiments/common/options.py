@@ -29,10 +29,10 @@ def auto(metavar: str, default: str) -> object:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """Train an Equilibrium Propagation network on ideal weights or on a simulated photonic chip.
+    """Train an Equilibrium Propagation network on ideal weights, a simulated photonic chip or memristor crossbars.
 
-    --backend photonic is reference device F with nudge A, or another --device. The run's config.json shows what every
-    option became.
+    --backend photonic is reference device F with nudge A, crossbar is cmo-hfox, or another --device. The run's
+    config.json shows what every option became.
     """
 
     dataset: Annotated[Literal["digits", "mnist"] | None, auto("{digits,mnist}", "digits")] = None
@@ -64,18 +64,18 @@ class TrainOptions:
     """Squared error, or cross-entropy of the softmax of a read-out."""
     neuron_noise: Annotated[float | None, auto("STD", "0")] = None
     """Standard deviation of the noise that every update of a neuron adds."""
-    backend: Annotated[Literal["ideal", "photonic"] | None, auto("{ideal,photonic}", "photonic")] = None
-    """ideal: the matrix itself; photonic: tiles of MZI meshes."""
-
-    device: Annotated[
-        Literal["F", "heaters", "undercut", "mems", "non-volatile"] | None,
-        auto("{F,heaters,undercut,mems,non-volatile}", "F"),
+    backend: Annotated[
+        Literal["ideal", "photonic", "crossbar"] | None, auto("{ideal,photonic,crossbar}", "photonic")
     ] = None
-    """Preset from which the options below come that are not given: `photonic_ep.presets`."""
+    """ideal: the matrix itself; photonic: tiles of MZI meshes; crossbar: pairs of memristors."""
+
+    device: Annotated[str | None, auto("NAME", "photonic: F, crossbar: cmo-hfox")] = None
+    """Preset from which the options below come that are not given. photonic: F, heaters, undercut, mems, non-volatile;
+    crossbar: cmo-hfox, reram-sb, reram-om, hfo2, dpe, neurram, pcm. See `presets` of either package."""
     topology: Annotated[Literal["clements", "reck", "fftnet"] | None, auto("{clements,reck,fftnet}", "clements")] = None
     """Shape of the meshes; fftnet has few MZIs, crossings, and tiles of a power of 2."""
-    tile: Annotated[int | None, auto("MODES", "8")] = None
-    """Modes of a tile."""
+    tile: Annotated[int | None, auto("N", "photonic: 8, crossbar: the device's")] = None
+    """Modes of a tile of meshes, or lines of a tile of memristors."""
     phase_error: Annotated[float | None, auto("RAD", "0.05")] = None
     """Standard deviation of each heater's phase error [rad]."""
     splitter_error: Annotated[float | None, auto("RAD", "0.02")] = None
@@ -101,7 +101,7 @@ class TrainOptions:
     port_reflection: Annotated[float | None, auto("AMPLITUDE", "0")] = None
     """Root mean square of the amplitude that each port of a tile reflects, in each direction."""
     stuck: Annotated[float | None, auto("SHARE", "0")] = None
-    """Share of the heaters that are dead; the controller does not know which."""
+    """Share of the heaters, or of the memristors, that are dead; the controller does not know which."""
     phase_noise: Annotated[float | None, auto("RAD", "0")] = None
     """Standard deviation of every phase in every read [rad]."""
     detector_noise: Annotated[float | None, auto("STD", "0")] = None
@@ -114,21 +114,53 @@ class TrainOptions:
     """Bits of a phase over 2 pi; 0 = continuous."""
     dac_volts: bool = False
     """The heaters' converters step in volts instead of in phase."""
-    gradient: Annotated[Literal["oracle", "twin"] | None, auto("{oracle,twin}", "twin")] = None
-    """Phase gradient from the true device or from the controller's model of it."""
+    gradient: Annotated[
+        Literal["oracle", "twin", "outer"] | None, auto("{oracle,twin,outer}", "photonic: twin, crossbar: outer")
+    ] = None
+    """Of the true device (oracle), of the controller's model of a mesh (twin), or the outer product of the states at a
+    crossbar's lines (outer)."""
 
-    state_bits: Annotated[int | None, auto("BITS", "photonic: 8, ideal: 0")] = None
+    programming: Annotated[
+        Literal["mixed-precision", "stochastic", "sign", "write-verify", "tiki-taka"] | None,
+        auto("{mixed-precision,stochastic,sign,write-verify,tiki-taka}", "mixed-precision"),
+    ] = None
+    """How changes become pulses on memristors."""
+    levels: Annotated[int | None, auto("BITS", "the device's own response")] = None
+    """States of a memristor with soft bounds; 0 = the device's own response."""
+    device_spread: Annotated[float | None, auto("SHARE", "the device's")] = None
+    """Relative standard deviation of the steps of different memristors."""
+    cycle_spread: Annotated[float | None, auto("SHARE", "the device's")] = None
+    """Relative standard deviation of the pulses of one memristor."""
+    read_noise: Annotated[float | None, auto("SHARE", "the device's")] = None
+    """Relative standard deviation of a memristor's conductance in a read."""
+    polarity: Annotated[float | None, auto("SHARE", "the device's")] = None
+    """Relative excess of the conductance for currents from bit to word line: backwards is then another matrix."""
+    wire_ohm: Annotated[float | None, auto("OHM", "the device's")] = None
+    """Resistance of a line from one memristor to the next [ohm]; 0 = no wires."""
+    terminals: Annotated[tuple[float, float, float, float] | None, auto("OHM OHM OHM OHM", "the device's")] = None
+    """Resistance at the lines' ends [ohm]: word driven, bit sensed (forwards); bit driven, word sensed (backwards)."""
+    top: Annotated[float | None, auto("FACTOR", "8")] = None
+    """Largest weight of a pair over the standard deviation of the first weights."""
+
+    state_bits: Annotated[int | None, auto("BITS", "photonic, crossbar: 8, ideal: 0")] = None
     """Bits of a neuron's state; 0 = continuous."""
     output_range: Annotated[tuple[float, float] | None, auto("LOW HIGH", "-0.5 1.5")] = None
     """Range of the output neurons; targets are 0 and 1. A margin beyond them keeps classes from dying."""
-    nudge: Annotated[Literal["ideal", "light"] | None, auto("{ideal,light}", "photonic: light, ideal: ideal")] = None
-    """ideal: exactly -beta dC/ds; light: intensity on balanced photodiodes."""
+    nudge: Annotated[
+        Literal["ideal", "light", "current"] | None,
+        auto("{ideal,light,current}", "photonic: light, crossbar: current, ideal: ideal"),
+    ] = None
+    """ideal: exactly -beta dC/ds; light: intensity on balanced photodiodes; current: sources at the outputs' lines."""
     nudge_mode: Annotated[Literal["closed", "frozen"] | None, auto("{closed,frozen}", "frozen")] = None
     """closed: the nudge follows the state; frozen: it is set once from the free state."""
     nudge_mw: Annotated[float | None, auto("MW", "1")] = None
     """Largest power of the nudge's light on a diode [mW]; 1 mW is a drive of 1."""
     nudge_bits: Annotated[int | None, auto("BITS", "8")] = None
-    """Bits of the nudge's power; 0 = continuous."""
+    """Bits of the nudge's power or current; 0 = continuous."""
+    nudge_ceiling: Annotated[float | None, auto("DRIVE", "1")] = None
+    """Largest current of the nudge; 1 is a drive of 1."""
+    nudge_noise: Annotated[float | None, auto("STD", "0")] = None
+    """Standard deviation of the nudge's current in every read; 1 is a drive of 1."""
     nudge_extinction_db: Annotated[float | None, auto("DB", "25")] = None
     """Extinction ratio of the nudge's modulators [dB]; inf = no leak."""
 
@@ -173,9 +205,10 @@ class TrainOptions:
     """Longest gradient; longer ones are shortened."""
     cap: Annotated[float | None, auto("LAMBDA", "none, hopfield: 1.8")] = None
     """Most that the largest eigenvalue of the couplings of --net hopfield may be: they are scaled down to it."""
-    lr: Annotated[tuple[float, ...] | None, auto("LR [LR ..]", "photonic: 0.01, ideal: digits 0.003, mnist 0.001")] = (
-        None
-    )
+    lr: Annotated[
+        tuple[float, ...] | None,
+        auto("LR [LR ..]", "photonic, crossbar: 0.01, ideal: digits 0.003, mnist 0.001"),
+    ] = None
     """Learning rate of each layer's weights or phases; --net hopfield: of the input's edges, and of all others."""
     bias_lr: Annotated[float | None, auto("LR", "0.001")] = None
     """Learning rate of the biases."""

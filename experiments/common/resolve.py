@@ -6,6 +6,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Literal, Union, get_args, get_origin, get_type_hints
 
+from electronic_ep.crossbar import HEADROOM
+from electronic_ep.presets import CHIPS
 from experiments.common import nets
 from experiments.common.options import RUN_ONLY, TrainOptions
 from photonic_ep import Imperfections
@@ -19,10 +21,13 @@ DEVICES: dict[str, Device] = {
     "non-volatile": NON_VOLATILE,
 }
 
+NUDGES = {"ideal": "ideal", "photonic": "light", "crossbar": "current"}
 # Options that are numbers of the imperfections, under the same name.
 IMPERFECT = (*Imperfections.analogue, "drift_reads", "dac_bits")
-DEVICE_OPTIONS = ("device", "topology", "tile", *IMPERFECT, "floor_plan", "trench", "gradient")
-LIGHT_OPTIONS = ("nudge_mw", "nudge_bits", "nudge_extinction_db")
+PHOTONIC = ("topology", *(n for n in IMPERFECT if n != "stuck"), "floor_plan", "trench")
+MEMRISTOR = ("device_spread", "cycle_spread", "read_noise", "polarity")  # under the same name in `Memristor`
+CROSSBAR = ("programming", "levels", *MEMRISTOR, "wire_ohm", "terminals", "top")
+HARDWARE = ("device", "tile", "stuck", "gradient", "order")
 # Which estimators nudge by some hardware, and which have a strength.
 NUDGING = ("one-sided", "random-sign", "symmetric", "holomorphic", "vector-field", "asymep")
 PULLING = (*NUDGING, "coupled")
@@ -75,8 +80,10 @@ CONV_GAINS = (0.7, 0.1)  # standard deviation of first weights times sqrt(fan-in
 # Digits: chosen on validation splits. MNIST: taken over, not tuned here. Rates do not carry over between hardware.
 TUNED: dict[tuple[str, str], dict[str, object]] = {
     ("digits", "ideal"): {"lr": (0.003,), "bias_lr": 0.001, "beta": 0.1},
+    ("digits", "crossbar"): {"lr": (0.01,), "bias_lr": 0.001, "beta": 0.2},
     ("digits", "photonic"): {"lr": (0.01,), "bias_lr": 0.001, "beta": 0.2},
     ("mnist", "ideal"): {"lr": (0.001,), "bias_lr": 0.001, "beta": 0.2},
+    ("mnist", "crossbar"): {"lr": (0.003,), "bias_lr": 0.001, "beta": 0.2},
     ("mnist", "photonic"): {"lr": (0.01,), "bias_lr": 0.001, "beta": 0.2},
 }
 
@@ -109,13 +116,29 @@ def _choices(options: TrainOptions) -> TrainOptions:
     full = _fill(full, {"output": "readout" if full.loss == "cross-entropy" else "box"})
     if full.loss == "cross-entropy" and full.output != "readout":
         raise ValueError("--loss cross-entropy needs --output readout")
+    if full.backend != "ideal":
+        full = _fill(full, {"device": "F" if full.backend == "photonic" else "cmo-hfox"})
+    _check_hardware(full)
     if full.backend == "photonic":
-        full = _fill(full, {"device": "F"})
         floor = DEVICES[full.device].imperfections.floor
         if floor is not None and full.crosstalk is None:
             full = _fill(full, {"floor_plan": (floor.pitch_x_um, floor.pitch_y_um), "trench": floor.trench})
-    light = full.backend == "photonic" and full.estimator != "holomorphic"
-    return _fill(full, {"nudge": "light" if light else "ideal"}) if full.estimator in NUDGING else full
+    own = "ideal" if full.estimator == "holomorphic" else NUDGES[full.backend]
+    return _fill(full, {"nudge": own}) if full.estimator in NUDGING else full
+
+
+def _check_hardware(full: TrainOptions) -> None:
+    """ValueError where a device, a gradient or a nudge is of another backend."""
+    known = {"photonic": DEVICES, "crossbar": CHIPS}.get(full.backend)
+    if known is not None and full.device not in known:
+        raise ValueError(f"--device of --backend {full.backend} is one of {', '.join(known)}, not {full.device}")
+    gradients = {"photonic": ("oracle", "twin"), "crossbar": ("oracle", "outer")}.get(full.backend)
+    if gradients is not None and full.gradient not in (None, *gradients):
+        raise ValueError(f"--gradient of --backend {full.backend} is {' or '.join(gradients)}, not {full.gradient}")
+    if full.nudge == "light" and full.backend == "crossbar":
+        raise ValueError("--nudge of --backend crossbar is ideal or current, not light")
+    if full.nudge == "current" and full.backend == "photonic":
+        raise ValueError("--nudge of --backend photonic is ideal or light, not current")
 
 
 def _senseless(full: TrainOptions) -> dict[str, str]:
@@ -130,35 +153,73 @@ def _senseless(full: TrainOptions) -> dict[str, str]:
         (("phases",), full.estimator == "holomorphic", f"--estimator {full.estimator}"),
         (("damping",), full.solver == "gauss-seidel", f"--solver {full.solver}"),
         (("momentum",), full.optimiser == "sgd", f"--optimiser {full.optimiser}"),
-        (LIGHT_OPTIONS, full.nudge == "light", "--nudge ideal"),
-        (("order",), full.backend == "photonic", "--backend ideal"),
+        (("nudge_mw", "nudge_extinction_db"), full.nudge == "light", f"--nudge {full.nudge or 'ideal'}"),
+        (("nudge_ceiling", "nudge_noise"), full.nudge == "current", f"--nudge {full.nudge or 'ideal'}"),
+        (("nudge_bits",), full.nudge in ("light", "current"), f"--nudge {full.nudge or 'ideal'}"),
         (("crosstalk",), full.floor_plan is None, "--floor-plan"),
         (("trench",), full.floor_plan is not None, "crosstalk on a grid: give --floor-plan"),
-        (DEVICE_OPTIONS, full.backend == "photonic", "--backend ideal"),
+        (PHOTONIC, full.backend == "photonic", f"--backend {full.backend}"),
+        (CROSSBAR, full.backend == "crossbar", f"--backend {full.backend}"),
+        (HARDWARE, full.backend != "ideal", "--backend ideal"),
     )
     return {name: context for names, sense, context in rules if not sense for name in names}
 
 
 def _defaults(full: TrainOptions) -> dict[str, object]:
     """Return the value of every option that may still be open, whether it has a meaning or not."""
-    device, photonic = DEVICES[full.device or "F"], full.backend == "photonic"
-    nudge = device.nudge
-    smooth = full.estimator == "holomorphic"
     return {
         **COMMON,
         **DATASETS[full.dataset],
         **NETS[full.net, full.dataset],
         **TUNED[full.dataset, full.backend],
         "damping": 0.7 if full.net == "hopfield" else 1.0,
-        "state_bits": device.state_bits if photonic and not smooth else 0,
-        "topology": device.topology.__name__,
-        "tile": device.tile,
-        **{name: getattr(device.imperfections, name) for name in IMPERFECT},
-        "trench": 1.0,
-        "gradient": "twin",
-        "nudge_mw": nudge.ceiling_mw,
-        "nudge_bits": nudge.bits,
-        "nudge_extinction_db": nudge.extinction_db,
+        **_machine(full),
+        **_nudge(full),
+        # A holomorphic state is continuous.
+        **({"state_bits": 0} if full.estimator == "holomorphic" else {}),
+    }
+
+
+def _machine(full: TrainOptions) -> dict[str, object]:
+    """Options of the weights and converters, from the device."""
+    if full.backend == "ideal":
+        return {"state_bits": 0}
+    if full.backend == "photonic":
+        device = DEVICES[full.device]
+        return {
+            "state_bits": device.state_bits,
+            "topology": device.topology.__name__,
+            "tile": device.tile,
+            **{name: getattr(device.imperfections, name) for name in IMPERFECT},
+            "trench": 1.0,
+            "gradient": "twin",
+        }
+    chip = CHIPS[full.device]
+    ends = chip.terminals
+    return {
+        "state_bits": chip.state_bits,
+        "tile": chip.tile,
+        "programming": "mixed-precision",
+        "levels": 0,
+        "stuck": chip.memristor.stuck,
+        **{name: getattr(chip.memristor, name) for name in MEMRISTOR},
+        "wire_ohm": chip.wires.word,
+        "terminals": (ends.word_drive, ends.bit_sense, ends.bit_drive, ends.word_sense),
+        "top": HEADROOM,
+        "gradient": "outer",
+    }
+
+
+def _nudge(full: TrainOptions) -> dict[str, object]:
+    """Options of the nudge, from the device; ideal weights borrow that of the reference devices."""
+    if full.nudge == "current":
+        current = CHIPS[full.device or "cmo-hfox"].nudge
+        return {"nudge_bits": current.bits, "nudge_ceiling": current.ceiling, "nudge_noise": current.noise}
+    light = DEVICES[full.device if full.backend == "photonic" else "F"].nudge
+    return {
+        "nudge_mw": light.ceiling_mw,
+        "nudge_bits": light.bits,
+        "nudge_extinction_db": light.extinction_db,
     }
 
 
@@ -181,7 +242,7 @@ def _check_shape(full: TrainOptions) -> None:
         raise ValueError(f"--sizes needs at least two positive numbers, not {full.sizes}")
     if full.net == "hopfield" and len(full.sizes) != 3:
         raise ValueError(f"--sizes of --net hopfield are inputs, hidden units and outputs, not {full.sizes}")
-    if full.net == "hopfield" and full.backend == "photonic":
+    if full.net == "hopfield" and full.backend != "ideal":
         raise ValueError(
             "--net hopfield keeps its matrix within --cap, which a chip does not hold: use --backend ideal"
         )
@@ -221,7 +282,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "decay": (0, 1e6),
     "clip": (1e-12, math.inf),
     "cap": (1e-6, 1e6),
-    "tile": (2, 256),
+    "tile": (2, 1024),
     "phase_error": (0, 10),
     "splitter_error": (0, 10),
     "insertion_loss_db": (0, 100),
@@ -235,6 +296,14 @@ RANGES: dict[str, tuple[float, float]] = {
     "port_gain": (0, 10),
     "port_reflection": (0, 0.499),
     "stuck": (0, 1),
+    "levels": (0, 24),
+    "device_spread": (0, 10),
+    "cycle_spread": (0, 100),
+    "read_noise": (0, 1),
+    "polarity": (-0.9, 10),
+    "wire_ohm": (0, 1e6),
+    "terminals": (0, 1e6),
+    "top": (1, 1e6),
     "phase_noise": (0, 10),
     "detector_noise": (0, 100),
     "drift": (0, 100),
@@ -244,6 +313,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "output_range": (-100, 100),
     "nudge_mw": (1e-9, 1e6),
     "nudge_bits": (0, 16),
+    "nudge_ceiling": (1e-9, 1e6),
+    "nudge_noise": (0, 100),
     "nudge_extinction_db": (1e-3, math.inf),
     "beta": (-100, 100),
     "steps": (1, 1_000_000),

@@ -3,12 +3,14 @@
 import csv
 import json
 import re
+from dataclasses import replace
 
 import pytest
 import torch
 from matplotlib import image
 
 from experiments.cli import main as cli
+from experiments.common.build import build
 from experiments.common.options import TrainOptions
 from experiments.common.rundir import RunDirectory
 from experiments.common.shell import run
@@ -18,6 +20,7 @@ OPTIONS = """
 dataset data-dir sizes backend topology tile phase-error splitter-error insertion-loss-db crosstalk crossing-loss-db
 imbalance-db detuning-nm floor-plan trench port-reflection drift drift-reads order
 device
+programming levels device-spread cycle-spread read-noise polarity wire-ohm terminals top nudge-ceiling nudge-noise
 port-phase port-gain stuck phase-noise detector-noise dac-bits dac-volts state-bits gradient nudge nudge-mode nudge-mw
 nudge-bits nudge-extinction-db beta estimator steps epochs batch optimiser lr seed dtype threads out resume check
 """
@@ -29,6 +32,7 @@ SUMMARY = {
     "epochs",
     "steps_mean",
     "reads",
+    "pulses",
     "nonconverged",
     "nonconverged_free",
     "cosine",
@@ -51,7 +55,7 @@ def settled(path):
     return {k: v for k, v in summary(path).items() if k != "seconds"}, rows
 
 
-@pytest.mark.parametrize("backend", ["ideal", "photonic"])
+@pytest.mark.parametrize("backend", ["ideal", "photonic", "crossbar"])
 def test_a_run_leaves_everything(job, tmp_path, backend):
     out = tmp_path / "run"
     status, shown, _ = job(*QUICK, "--backend", backend, "--out", out)
@@ -94,6 +98,39 @@ def test_every_option_of_the_device_reaches_it(job, tmp_path):
     tensors, options = RunDirectory.open(tmp_path / "r")[0], RunDirectory.open(tmp_path / "r")[1]
     assert (options.topology, options.tile, options.dac_bits, options.dtype) == ("reck", 4, 0, "float64")
     assert tensors.last.exists()
+
+
+CROSSBAR = ("--backend", "crossbar", "--wire-ohm", 0, "--terminals", 0, 0, 0, 0)
+
+
+def test_every_option_of_the_crossbar_reaches_it(job, tmp_path):
+    words = ("--tile", 16, "--programming", "stochastic", "--levels", 7, "--device-spread", 0.1, "--cycle-spread", 0.2)
+    words += ("--read-noise", 1e-6, "--polarity", 0.02, "--wire-ohm", 0.1, "--terminals", 1, 2, 3, 4, "--top", 6)
+    words += ("--stuck", 0.01, "--nudge-ceiling", 2, "--nudge-noise", 0.1, "--nudge-bits", 6, "--device", "hfo2")
+    out = tmp_path / "r"
+    sizes = ("--sizes", 64, 12, 10, "--epochs", 1, "--no-controls", "--estimator", "asymep")
+    assert job("--backend", "crossbar", *sizes, *words, "--out", out)[0] == 0
+    weight = build(RunDirectory.open(out)[1]).network.operators[1]
+    kind, ends = weight.memristor, weight.terminals
+    assert (kind.high_us, kind.device_spread, kind.cycle_spread, kind.read_noise) == (225.0, 0.1, 0.2, 1e-6)
+    assert (kind.polarity, kind.stuck, kind.response.step) == (0.02, 0.01, pytest.approx(1 / 128))
+    assert (ends.word_drive, ends.bit_sense, ends.bit_drive, ends.word_sense) == (1, 2, 3, 4)
+    assert (weight.wires.word, weight.array.tile, weight.top) == (0.1, 16, pytest.approx(0.6))
+    assert type(weight.programming).__name__ == "StochasticRounding"
+    assert not weight.symmetric
+
+
+@pytest.mark.parametrize("scheme", ["mixed-precision", "stochastic", "sign", "write-verify", "tiki-taka"])
+def test_every_scheme_trains_and_resumes_bit_exactly(job, tmp_path, scheme):
+    words = (*CROSSBAR, "--programming", scheme, "--sizes", 64, 12, 10, "--no-controls")
+    assert job(*words, "--epochs", 2, "--out", tmp_path / "whole")[0] == 0
+    half = build(RunDirectory.open(tmp_path / "whole")[1])
+    folder = RunDirectory.create(replace(half.options, out=tmp_path / "half"))
+    for epoch in half.fit(folder.ledger):
+        folder.finished(half, epoch)
+        break
+    assert job("--resume", tmp_path / "half", "--no-controls")[0] == 0
+    assert settled(tmp_path / "whole") == settled(tmp_path / "half")
 
 
 def test_same_seed_same_files(job, tmp_path):
