@@ -5,18 +5,13 @@ noise .04 the symmetric estimate 2.6, the one-sided one at beta .1 5.9; 784-256-
 .3: 2.3), on ideal weights in the same 5 epochs 2.0. Minutes: docs/learning.md and meshes.md; rows can be chosen.
 """
 
-import json
-import statistics
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from joblib import Parallel, delayed
-from rich.progress import track
-
-from experiments import train
-from experiments.common.folder import new_folder, write_json
+from experiments.common.folder import write_json
 from experiments.common.options import TrainOptions
 from experiments.common.pictures import rows_strip, save
+from experiments.common.rows import Results, begun_or_new, means, run_rows
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
 
@@ -128,41 +123,20 @@ def main(options: MnistOptions) -> int:
     unknown = [row for row in options.rows if row not in RECIPES]
     if unknown or not options.rows or options.seeds < 1 or options.jobs < 1:
         raise ValueError(f"--rows must be of {', '.join(RECIPES)}, --seeds and --jobs at least 1; got {options.rows}")
-    begun = options.out is not None and (options.out / "config.json").exists()
-    folder = options.out if begun else new_folder(options.out, "mnist")
+    folder = begun_or_new(options.out, "mnist")
     write_json(folder / "config.json", {"rows": list(options.rows), "seeds": options.seeds})
-    tasks = [(row, seed) for row in options.rows for seed in range(options.seeds)]
-    jobs = (delayed(one)(RECIPES[row], options.data_dir, seed, folder / f"{row}-seed{seed}") for row, seed in tasks)
-    work = Parallel(n_jobs=options.jobs, return_as="generator")(jobs)
-    done = list(track(work, "training", total=len(tasks)))
-    runs = {row: [r for (name, _), r in zip(tasks, done, strict=True) if name == row] for row in options.rows}
+    chosen = {row: replace(RECIPES[row], data_dir=options.data_dir) for row in options.rows}
+    runs = run_rows(chosen, seeds=options.seeds, jobs=options.jobs, folder=folder)
     summary = summarise(runs)
     write_json(folder / "summary.json", summary)
-    save(rows_strip(runs), folder / "mnist.png")
+    save(rows_strip(runs, "MNIST by EP"), folder / "mnist.png")
     bars = {name: bar for name, bar in BARS.items() if name in summary}
     return verdict(show(summary, bars, f"MNIST, {options.seeds} seeds -> {folder}"), check=options.check)
 
 
-def one(recipe: TrainOptions, data_dir: Path, seed: int, out: Path) -> dict[str, float]:
-    """Read a finished run, go on with an interrupted one, or start it; returns its summary."""
-    if (out / "summary.json").exists():
-        return json.loads((out / "summary.json").read_text())
-    if (out / "config.json").exists():
-        return train.launch(TrainOptions(resume=out, controls=False), show=False)
-    return train.launch(replace(recipe, data_dir=data_dir, seed=seed, out=out), show=False)
-
-
-def summarise(runs: dict[str, list[dict[str, float]]]) -> dict[str, float]:
+def summarise(runs: dict[str, Results]) -> dict[str, float]:
     """Return means and spreads over the seeds; errors in percent."""
-    summary: dict[str, float] = {}
-    for row, results in runs.items():
-        errors = [result["test_error"] for result in results]
-        summary[f"{row}_mean"] = statistics.mean(errors)
-        summary[f"{row}_std"] = statistics.stdev(errors) if len(errors) > 1 else 0.0
-        summary[f"{row}_val"] = statistics.mean(result["best_val_error"] for result in results)
-        summary[f"{row}_cosine"] = statistics.mean(result["cosine"] for result in results)
-        summary[f"{row}_nonconverged_max"] = max(result["nonconverged_free"] for result in results)
-        summary[f"{row}_seconds"] = statistics.mean(result["seconds"] for result in results)
+    summary = means(runs)
     if "photonic" in runs:
         summary["photonic_epoch_seconds"] = summary["photonic_seconds"] / (MESH.epochs or 1)
     if {"photonic", "photonic_ideal"} <= runs.keys():

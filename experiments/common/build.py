@@ -44,6 +44,7 @@ from ep_core import (
 from ep_core import data as datasets
 from ep_core.adjoint import couplings
 from ep_core.data import Dataset
+from ep_core.homeostasis import Homeostatic
 from ep_core.network import WeightFactory
 from ep_core.parallel import Workers
 from ep_core.train import Epoch, OptimiserFactory, check_chain, constant, cosine, staircase
@@ -285,7 +286,8 @@ def build_estimator(options: TrainOptions, generator: torch.Generator) -> Estima
     if issubclass(kind, Nudging):
         phases = {"count": options.phases} if issubclass(kind, Holomorphic) else {}
         nudge, order = _nudge(options, generator), options.order or "sample"
-        return kind(loss=loss, free=free, nudged=second, beta=options.beta, nudge=nudge, order=order, **phases)
+        inner = kind(loss=loss, free=free, nudged=second, beta=options.beta, nudge=nudge, order=order, **phases)
+        return Homeostatic(inner=inner, strength=options.homeostasis) if options.homeostasis else inner
     if issubclass(kind, CoupledLearning):
         eta = {"eta": options.beta} if kind is CoupledLearning else {}
         return kind(loss=loss, free=free, clamped=second, **eta)

@@ -171,6 +171,8 @@ class TrainOptions:
     outputs); referees: adjoint, bptt, backpropagation."""
     order: Annotated[Literal["sample", "batch"] | None, auto("{sample,batch}", "sample")] = None
     """What a drifting device does first: all phases of a sample, or each phase of the whole batch."""
+    homeostasis: Annotated[float | None, auto("STRENGTH", "0")] = None
+    """Weight of Jacobian homeostasis beside the cost: draws backward weights to forward ones, where they differ."""
     phases: Annotated[int | None, auto("N", "6")] = None
     """Nudged phases of the holomorphic estimator."""
     solver: Annotated[

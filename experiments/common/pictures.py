@@ -87,7 +87,7 @@ def seed_strip(runs: dict[str, list[dict[str, float]]], summary: dict[str, float
     return drawing
 
 
-def rows_strip(runs: dict[str, list[dict[str, float]]]) -> Figure:
+def rows_strip(runs: dict[str, list[dict[str, float]]], title: str) -> Figure:
     """Draw each run's test error, a row of dots for each kind of run, with its mean."""
     figure = Figure(figsize=(6.4, 0.6 + 0.45 * len(runs)), layout="constrained")
     axes = figure.subplots()
@@ -98,7 +98,7 @@ def rows_strip(runs: dict[str, list[dict[str, float]]]) -> Figure:
         axes.annotate(f"{np.mean(errors):.2f}", (max(errors), place), (8, -3), textcoords="offset points", fontsize=8)
     axes.set_yticks(range(len(runs)), [name.replace("_", " ") for name in runs])
     axes.invert_yaxis()
-    axes.set(xlabel="test error [%]", xscale="log", title="MNIST by EP on ideal weights")
+    axes.set(xlabel="test error [%]", xscale="log", title=title)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("{x:g}")
     axes.margins(x=0.12, y=0.12)
@@ -383,4 +383,28 @@ def sweep_picture(
     )
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
+    return figure
+
+
+def pulses_picture(runs: dict[str, list[dict[str, float]]], schemes: list[str], bits: tuple[int, ...]) -> Figure:
+    """Test error and pulses of every scheme of writing against the bits of the states, with each seed as a dot."""
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    ideal = [run["test_error"] for run in runs["ideal"]]
+    left.axhline(np.mean(ideal), color="0.5", linestyle="--", linewidth=1, label="ideal weights")
+    for place, scheme in enumerate(schemes):
+        at = np.array(bits) + 0.06 * (place - (len(schemes) - 1) / 2)
+        errors = [[run["test_error"] for run in runs[f"{scheme}_{b}"]] for b in bits]
+        left.plot(at, [np.mean(row) for row in errors], "-", color=f"C{place}", label=scheme.replace("_", " "))
+        for x, row in zip(at, errors, strict=True):
+            left.plot([x] * len(row), row, "o", color=f"C{place}", mfc="none", markersize=4)
+        pulses = [np.mean([run["pulses"] for run in runs[f"{scheme}_{b}"]]) for b in bits]
+        right.plot(bits, pulses, "o-", color=f"C{place}", mfc="none", label=scheme.replace("_", " "))
+    for axes, label in ((left, "test error [%]"), (right, "pulses of a training")):
+        axes.set(xlabel="bits of a device's states", ylabel=label, yscale="log")
+        axes.set_xticks(bits)
+    left.yaxis.set_major_formatter("{x:g}")
+    left.yaxis.set_minor_formatter("{x:g}")
+    left.legend(frameon=False, fontsize="small")
+    figure.suptitle("Digits by EP on memristors, 30 % device and 30 % cycle spread")
     return figure

@@ -20,7 +20,8 @@ OPTIONS = """
 dataset data-dir sizes backend topology tile phase-error splitter-error insertion-loss-db crosstalk crossing-loss-db
 imbalance-db detuning-nm floor-plan trench port-reflection drift drift-reads order
 device
-programming levels device-spread cycle-spread read-noise polarity wire-ohm terminals top nudge-ceiling nudge-noise
+homeostasis programming levels device-spread cycle-spread read-noise polarity wire-ohm terminals top
+nudge-ceiling nudge-noise
 port-phase port-gain stuck phase-noise detector-noise dac-bits dac-volts state-bits gradient nudge nudge-mode nudge-mw
 nudge-bits nudge-extinction-db beta estimator steps epochs batch optimiser lr seed dtype threads out resume check
 """

@@ -1,0 +1,56 @@
+"""Several kinds of runs with several seeds each, at the same time, in one folder that can be gone on with."""
+
+import json
+import statistics
+from dataclasses import replace
+from pathlib import Path
+
+from joblib import Parallel, delayed
+from rich.progress import track
+
+from experiments import train
+from experiments.common.folder import new_folder
+from experiments.common.options import TrainOptions
+
+Results = list[dict[str, float]]
+
+
+def begun_or_new(out: Path | None, name: str) -> Path:
+    """`out` if runs were begun in it, else a new folder. ValueError as `new_folder`."""
+    if out is not None and (out / "config.json").exists():
+        return out
+    return new_folder(out, name)
+
+
+def run_rows(recipes: dict[str, TrainOptions], *, seeds: int, jobs: int, folder: Path) -> dict[str, Results]:
+    """Train every row with seeds 0, 1, ..; summaries by row. Finished runs are read, interrupted ones go on."""
+    tasks = [(row, seed) for row in recipes for seed in range(seeds)]
+    calls = (delayed(_one)(replace(recipes[row], seed=seed, out=folder / f"{row}-seed{seed}")) for row, seed in tasks)
+    work = Parallel(n_jobs=jobs, return_as="generator")(calls)
+    runs: dict[str, Results] = {row: [] for row in recipes}
+    for (row, _), result in zip(tasks, track(work, "training", total=len(tasks)), strict=True):
+        runs[row].append(result)
+    return runs
+
+
+def _one(options: TrainOptions) -> dict[str, float]:
+    out = options.out
+    if (out / "summary.json").exists():
+        return json.loads((out / "summary.json").read_text())
+    if (out / "config.json").exists():
+        return train.launch(TrainOptions(resume=out, controls=False), show=False)
+    return train.launch(options, show=False)
+
+
+def means(runs: dict[str, Results]) -> dict[str, float]:
+    """Of every row: test error with its spread over the seeds, validation error, cosine [%], the slowest, seconds."""
+    summary: dict[str, float] = {}
+    for row, results in runs.items():
+        errors = [result["test_error"] for result in results]
+        summary[f"{row}_mean"] = statistics.mean(errors)
+        summary[f"{row}_std"] = statistics.stdev(errors) if len(errors) > 1 else 0.0
+        summary[f"{row}_val"] = statistics.mean(result["best_val_error"] for result in results)
+        summary[f"{row}_cosine"] = statistics.mean(result["cosine"] for result in results)
+        summary[f"{row}_nonconverged_max"] = max(result["nonconverged_free"] for result in results)
+        summary[f"{row}_seconds"] = statistics.mean(result["seconds"] for result in results)
+    return summary
