@@ -1,0 +1,389 @@
+# ruff: noqa: ANN001, ANN201, ANN202, ANN401, ARG001 (numba gives the types)
+"""What wires make of a crossbar's conductances, compiled: the steps of `dissection` for one tile after the other.
+
+Eliminating a node that conductances c_x join to others leaves c_x c_y / sum c between any two of them (star and mesh).
+With nothing but positive terms every entry keeps full relative precision, however unlike wires and devices are: matrices
+hold the conductances between nodes, and no diagonal. Leaves are made eight at a time, in the lanes of vectors.
+
+numba does not keep vectors in registers by itself, so the first part gives LLVM its vector operations, for any
+processor; the second part is plain numba. It is one file because numba's cache looks at the file of what it compiles,
+not at what that calls.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
+from numba import extending, types
+from numba.core import cgutils
+from torch import Tensor
+
+from electronic_ep.dissection import ADD, CLEAR, COPY, ELIMINATE, LEAF, LEAVE, TAKE, plan
+from ep_core.compiled import compiled
+
+intrinsic: Any = extending.intrinsic
+LANES = 8  # of a vector: leaves, or columns of a matrix
+WIDE = bool(get_host_cpu_features().get("avx512f"))  # else half the registers, of half the size
+PORTS = 4 * LEAF
+# Where the parts of leaves in lanes start, and the matrices behind them
+AT_X = PORTS * PORTS * LANES
+AT_B = AT_X + LEAF * PORTS * LANES
+AT_K = AT_B + LEAF * LEAF * LANES
+AT_TREE = AT_K + (LEAF + 2) * (LEAF + 2) * LANES
+SUM = ("contract", "reassoc", "nsz")
+
+
+class _Vectors:
+    """Vector operations on a flat array of doubles."""
+
+    def __init__(self, builder: Any, array: Any) -> None:
+        self.builder, self.data = builder, array.data
+        self.kind = ir.VectorType(ir.DoubleType(), LANES)
+
+    def number(self, value: int) -> Any:
+        return ir.Constant(ir.IntType(64), value)
+
+    def add(self, *terms: Any) -> Any:
+        total = terms[0]
+        for term in terms[1:]:
+            total = self.builder.add(total, self.number(term) if isinstance(term, int) else term)
+        return total
+
+    def mul(self, a: Any, b: Any) -> Any:
+        return self.builder.mul(a, self.number(b) if isinstance(b, int) else b)
+
+    def _at(self, place: Any) -> Any:
+        return self.builder.bitcast(self.builder.gep(self.data, [place]), self.kind.as_pointer())
+
+    def load(self, place: Any) -> Any:
+        return self.builder.load(self._at(place), align=8 * LANES)
+
+    def store(self, value: Any, place: Any) -> None:
+        self.builder.store(value, self._at(place), align=8 * LANES)
+
+    def each(self, place: Any) -> Any:
+        value = self.builder.load(self.builder.gep(self.data, [place]))
+        nothing, first = ir.Constant(self.kind, ir.Undefined), ir.Constant(ir.IntType(32), 0)
+        lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+        return self.builder.shuffle_vector(self.builder.insert_element(nothing, value, first), nothing, lanes)
+
+    def more(self, a: Any, b: Any, c: Any) -> Any:
+        return self.builder.fadd(a, self.builder.fmul(b, c, flags=SUM), flags=SUM)
+
+
+def _gathers(high: int, wide: int, lanes: bool, fresh: bool) -> Callable[..., Any]:
+    """Sums over depth for `high` rows, columns first to last in groups of `wide` vectors and then one by one."""
+
+    def typed(typing, room, to, ld, x, ldx, depth, row, first, last):
+        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            v = _Vectors(builder, context.make_array(signature.args[0])(context, builder, values[0]))
+            to, ld, x, ldx, depth, row, first, last = values[1:]
+            unit, across = (LANES, 1) if lanes else (1, LANES)  # numbers an entry; columns a vector
+
+            def some(column: Any, count: int) -> None:
+                line = [v.add(to, v.mul(v.add(v.mul(v.add(row, r), ld), column), unit)) for r in range(high)]
+                places = [[v.add(at, c * LANES) for c in range(count)] for at in line]
+                zero = ir.Constant(v.kind, [0.0] * LANES)
+                sums = [[cgutils.alloca_once(builder, v.kind) for _ in at] for at in places]
+                for r in range(high):
+                    for place, total in zip(places[r], sums[r], strict=True):
+                        builder.store(zero if fresh else v.load(place), total)
+                with cgutils.for_range(builder, depth) as loop:
+                    start = v.mul(loop.index, ldx)
+                    at = v.add(x, v.mul(v.add(start, column), unit))
+                    right = [v.load(v.add(at, c * LANES)) for c in range(count)]
+                    at = v.add(x, v.mul(v.add(start, row), unit))
+                    for r in range(high):
+                        left = v.load(v.add(at, r * LANES)) if lanes else v.each(v.add(at, r))
+                        for c in range(count):
+                            builder.store(v.more(builder.load(sums[r][c]), left, right[c]), sums[r][c])
+                for r in range(high):
+                    for place, total in zip(places[r], sums[r], strict=True):
+                        v.store(builder.load(total), place)
+
+            columns = builder.sub(last, first)
+            groups = builder.sdiv(columns, v.number(wide * across))
+            with cgutils.for_range(builder, groups) as loop:
+                some(v.add(first, v.mul(loop.index, wide * across)), wide)
+            if wide > 1:
+                done = v.add(first, v.mul(groups, wide * across))
+                with cgutils.for_range(builder, builder.sdiv(builder.sub(last, done), v.number(across))) as loop:
+                    some(v.add(done, v.mul(loop.index, across)), 1)
+            return context.get_dummy_value()
+
+        return types.void(room, to, ld, x, ldx, depth, row, first, last), code
+
+    return typed
+
+
+# C[row : row + high, first : last] += sum over k < depth of X[k, row : row + high]' X[k, first : last]
+HIGH = 8 if WIDE else 4
+_gather = intrinsic(_gathers(HIGH, 2 if WIDE else 1, lanes=False, fresh=False))
+# The same with lanes behind each entry; the second one overwrites C
+LEAF_HIGH = 4
+_gather_lanes = intrinsic(_gathers(LEAF_HIGH, 4 if WIDE else 2, lanes=True, fresh=False))
+_fill_lanes = intrinsic(_gathers(LEAF_HIGH, 4 if WIDE else 2, lanes=True, fresh=True))
+
+
+@intrinsic
+def _reduce(typing, room, at, ld, first, last):
+    """Rows X_k <- f_k (X_k + sum over m < k of X_k's entry in X_m, times X_m), with both in the square at `at`."""
+
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        v = _Vectors(builder, context.make_array(signature.args[0])(context, builder, values[0]))
+        at, ld, first, last = values[1:]
+        lines = [v.add(at, v.mul(ld, r)) for r in range(LEAF)]
+        with cgutils.for_range(builder, builder.sdiv(builder.sub(last, first), v.number(LANES))) as loop:
+            column = v.add(first, v.mul(loop.index, LANES))
+            rows = [v.load(v.add(line, column)) for line in lines]
+            for k in range(LEAF):
+                rows[k] = builder.fmul(rows[k], v.each(v.add(lines[k], k)), flags=SUM)
+                for m in range(k + 1, LEAF):
+                    rows[m] = v.more(rows[m], v.each(v.add(lines[k], m)), rows[k])
+            for line, value in zip(lines, rows, strict=True):
+                v.store(value, v.add(line, column))
+        return context.get_dummy_value()
+
+    return types.void(room, at, ld, first, last), code
+
+
+@compiled
+def _eliminate(room, sums, at, ld, nodes, size):
+    """The first nodes, eight at a time: their rows become X, by which C += X' X for all others."""
+    for row in range(0, nodes, LEAF):
+        after = row + LEAF
+        for half in range(row, after, HIGH):
+            _gather(room, at, ld, at, ld, row, half, row, size)
+        square = at + row * ld + row
+        for k in range(LEAF):
+            line = at + (row + k) * ld
+            total = 0.0
+            for column in range(after, size):
+                total += room[line + column]
+            sums[k] = total
+        for k in range(LEAF):
+            line = square + k * ld
+            total = sums[k]
+            for m in range(k + 1, LEAF):
+                total += room[line + m]
+            factor = 1 / sqrt(total)
+            room[line + k] = factor
+            for m in range(k + 1, LEAF):
+                room[line + m] *= factor
+            for m in range(k + 1, LEAF):
+                share = room[line + m]
+                sums[m] += share * sums[k] * factor
+                for j in range(m + 1, LEAF):
+                    room[square + m * ld + j] += share * room[line + j]
+        _reduce(room, square, ld, LEAF, size - row)
+
+
+@compiled
+def _leave(room, at, ld, nodes, top, bottom, left, right, triangle):
+    for row in range(top, bottom, HIGH):
+        first = row // LEAF * LEAF if triangle else left
+        _gather(room, at, ld, at, ld, nodes, row, first, right)
+
+
+@compiled
+def _move(kind, room, at, ld, start, old, rows, cols, triangle):
+    for row in range(rows):
+        to, source = at + row * ld, start + row * old
+        first = row // LEAF * LEAF if triangle else 0
+        if kind == COPY:
+            for j in range(first, cols):
+                room[to + j] = room[source + j]
+        elif kind == ADD:
+            for j in range(first, cols):
+                room[to + j] += room[source + j]
+        else:
+            for j in range(first, cols):
+                room[to + j] = 0.0
+
+
+@compiled
+def _chain(k, g, before, wire):
+    """k[x, y, lane] for x < y of W, eight bit nodes and E: what the inner nodes of a row of devices leave between them.
+
+    With u_x from x to the inner node y before that goes, f = 1 / (its sum) and h = f wire: k_xy = u_x G_y q_y,
+    q_y = f_y + h_y^2 q_(y+1). k[y, y] and k[y, 0] hold f and h on the way.
+    """
+    end = LEAF + 1
+    for lane in range(LANES):
+        k[0, 1, lane] = before[lane]
+        k[0, 0, lane] = before[lane]
+    for y in range(1, end):
+        for lane in range(LANES):
+            factor = 1 / (k[0, 0, lane] + g[y - 1, lane] + wire)
+            k[y, y, lane] = factor
+            k[y, 0, lane] = factor * wire
+            k[0, 0, lane] = (k[0, 0, lane] + g[y - 1, lane]) * factor * wire
+        passed = y < LEAF  # else the next node is E itself, which stays
+        for x in range(y):
+            for lane in range(LANES):
+                k[x, y + 1, lane] = k[x, y, lane] * (k[y, 0, lane] if passed else 1.0)
+        for lane in range(LANES):
+            k[y, y + 1, lane] = g[y - 1, lane] * (k[y, 0, lane] if passed else 1.0)
+    for lane in range(LANES):
+        k[0, 0, lane] = 0.0
+    for y in range(LEAF, 0, -1):
+        for lane in range(LANES):
+            q = 0.0 if y == LEAF else k[y, y, lane] + k[y, 0, lane] * k[y, 0, lane] * k[0, 0, lane]
+            k[0, 0, lane] = q
+            k[y, 0, lane] = q * g[y - 1, lane]
+        for x in range(y):
+            for lane in range(LANES):
+                k[x, y, lane] *= k[y, 0, lane]
+
+
+@compiled
+def _stack(x, b):
+    """Rows X and the square B of eight bit nodes in lanes: eliminated one by one, as in `_eliminate`."""
+    total, size = np.empty(LANES), x.shape[1]
+    for k in range(LEAF):
+        total[:] = 0.0
+        for m in range(k + 1, LEAF):
+            for lane in range(LANES):
+                total[lane] += b[k, m, lane]
+        for p in range(size):
+            for lane in range(LANES):
+                total[lane] += x[k, p, lane]
+        for lane in range(LANES):
+            total[lane] = 1 / sqrt(total[lane])
+        for m in range(k + 1, LEAF):
+            for lane in range(LANES):
+                b[k, m, lane] *= total[lane]
+        for p in range(size):
+            for lane in range(LANES):
+                x[k, p, lane] *= total[lane]
+        for m in range(k + 1, LEAF):
+            for j in range(m + 1, LEAF):
+                for lane in range(LANES):
+                    b[m, j, lane] += b[k, m, lane] * b[k, j, lane]
+            for p in range(size):
+                for lane in range(LANES):
+                    x[m, p, lane] += b[k, m, lane] * x[k, p, lane]
+
+
+@compiled
+def _leaves(room, g, before, after, wire, between):
+    """Eight leaves at the start of `room`: C[port, port, lane] of ports S, N, and W and E in turns; then X, B and k.
+
+    g: [row, device, lane]; before, after: of each lane the wires before its first column and after its last row.
+    """
+    c = room[:AT_X].reshape(PORTS, PORTS, LANES)
+    x = room[AT_X:AT_B].reshape(LEAF, PORTS, LANES)
+    b = room[AT_B:AT_K].reshape(LEAF, LEAF, LANES)
+    k = room[AT_K:AT_TREE].reshape(LEAF + 2, LEAF + 2, LANES)
+    c[:] = 0.0
+    for row in range(LEAF):
+        west, east = 2 * LEAF + 2 * row, 2 * LEAF + 2 * row + 1
+        _chain(k, g[row], before, wire)
+        c[west, east] = k[0, LEAF + 1]
+        if row == 0:
+            for j in range(LEAF):
+                c[j, LEAF + j] = between
+                c[LEAF + j, west] = k[0, 1 + j]
+                c[LEAF + j, east] = k[1 + j, LEAF + 1]
+                for i in range(j):
+                    c[LEAF + i, LEAF + j] = k[1 + i, 1 + j]
+            continue
+        ports = (east + LEAF_HIGH) // LEAF_HIGH * LEAF_HIGH
+        for j in range(LEAF):
+            x[j, :LEAF] = 0.0
+            for lane in range(LANES):
+                x[j, j, lane] = between if row < LEAF - 1 else after[lane]
+            x[j, LEAF:west] = c[j, LEAF:west]
+            x[j, west] = k[0, 1 + j]
+            x[j, east] = k[1 + j, LEAF + 1]
+            x[j, east + 1 : ports] = 0.0
+            for i in range(j):
+                b[i, j] = c[i, j] + k[1 + i, 1 + j]
+        _stack(x[:, :ports], b)
+        for i in range(0, LEAF, LEAF_HIGH):
+            _fill_lanes(room, 0, PORTS, AT_X, PORTS, LEAF, i, i, ports)
+        for i in range(LEAF, ports, LEAF_HIGH):
+            _gather_lanes(room, 0, PORTS, AT_X, PORTS, LEAF, i, i, ports)
+
+
+@compiled
+def _take(room, c, lane, at, ld, starts):
+    """A leaf out of its lane, its ports in the order that `starts` gives for W, E, N and S."""
+    first, step = (2 * LEAF, 2 * LEAF + 1, LEAF, 0), (2, 2, 1, 1)
+    for p in range(4):
+        for q in range(4):
+            if starts[p] <= starts[q]:
+                for i in range(LEAF):
+                    to, row = at + (starts[p] + i) * ld + starts[q], first[p] + i * step[p]
+                    for j in range(LEAF):
+                        col = first[q] + j * step[q]
+                        room[to + j] = c[min(row, col), max(row, col), lane]
+
+
+@compiled
+def _all(g, wires, steps, leaves, room, result, ld, out):
+    """out[tile] for g[tile], by the steps of a plan; wires: between devices, before the first, after the last ones."""
+    tiles, rows, cols = g.shape
+    tree, c = room[AT_TREE:], room[:AT_X].reshape(PORTS, PORTS, LANES)
+    devices, ends, sums = np.zeros((LEAF, LEAF, LANES)), np.ones((2, LANES)), np.empty(LEAF)
+    bottom = leaves[:, 0].max()
+    filled = (bottom + 1) * LEAF - rows
+    taken, count = 0, len(leaves)
+    for tile in range(tiles):
+        for step in steps:
+            kind, at, n = step[0], step[1], step[2]
+            if kind == TAKE:
+                if taken % LANES == 0:
+                    for lane in range(min(LANES, tiles * count - taken)):
+                        which, (up, aside) = (taken + lane) // count, leaves[(taken + lane) % count]
+                        for i in range(LEAF):
+                            for j in range(LEAF):
+                                r, s = up * LEAF + i - filled, aside * LEAF + j
+                                devices[i, j, lane] = g[which, r, s] if r >= 0 and s < cols else 0.0
+                        ends[0, lane] = wires[2] if aside == 0 else wires[0]
+                        ends[1, lane] = wires[3] if up == bottom else wires[1]
+                    _leaves(room, devices, ends[0], ends[1], wires[0], wires[1])
+                _take(tree, c, taken % LANES, at, n, step[3:7])
+                taken += 1
+            elif kind == ELIMINATE:
+                _eliminate(tree, sums, at, n, step[3], step[4])
+            elif kind == LEAVE:
+                _leave(tree, at, n, step[3], step[4], step[5], step[6], step[7], step[8])
+            else:
+                _move(kind, tree, at, n, step[3], step[4], step[5], step[6], step[7])
+        for i in range(rows):
+            for j in range(cols):
+                out[tile, j, i] = tree[result + (filled + i) * ld + j]
+
+
+def effective(
+    conductances: Float[Tensor, "*tiles rows cols"], word: float, bit: float, at_word: float, at_bit: float
+) -> Float[Tensor, "*tiles cols rows"]:
+    """W_eff [S] of sound conductances on the CPU, without a gradient, computed in double precision.
+
+    Args:
+        conductances: of the devices [S].
+        word, bit: of the wires between devices along word and bit lines [S].
+        at_word, at_bit: of the wires at the word's and the bit's end, its terminal included [S].
+
+    """
+    *tiles, rows, cols = conductances.shape
+    made = plan(-(-rows // LEAF), -(-cols // LEAF))
+    out = torch.empty((*tiles, cols, rows), dtype=torch.float64)
+    if conductances.numel():
+        g = conductances.detach().to(torch.float64).contiguous().view(-1, rows, cols).numpy()
+        room, found = _room(made.room), out.view(-1, cols, rows).numpy()
+        _all(g, np.array((word, bit, at_word, at_bit)), made.steps, made.leaves, room, made.result, made.ld, found)
+    return out.to(conductances.dtype)
+
+
+@lru_cache(maxsize=8)
+def _room(size: int) -> np.ndarray:
+    # torch's memory is aligned, as vectors need it; kept, for new memory costs as much as a small tile
+    return torch.empty(AT_TREE + size, dtype=torch.float64).numpy()
