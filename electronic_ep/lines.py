@@ -30,12 +30,15 @@ from ep_core.compiled import compiled
 intrinsic: Any = extending.intrinsic
 LANES = 8  # of a vector: leaves, or columns of a matrix
 WIDE = bool(get_host_cpu_features().get("avx512f"))  # else half the registers, of half the size
-PORTS = 4 * LEAF
-# Where the parts of leaves in lanes start, and the matrices behind them
-AT_X = PORTS * PORTS * LANES
-AT_B = AT_X + LEAF * PORTS * LANES
-AT_K = AT_B + LEAF * LEAF * LANES
-AT_TREE = AT_K + (LEAF + 2) * (LEAF + 2) * LANES
+# Ports of a leaf in lanes: bit nodes that go, bit nodes below (S), N, and W and E in turns
+BELOW, NORTH, SIDES, PORTS = LEAF, 2 * LEAF, 3 * LEAF, 5 * LEAF
+LINE = PORTS * LANES
+# Where its parts start: matrix, rows of the bit nodes that go (of even and odd rows), devices, ends; then all matrices
+AT_ROWS = PORTS * LINE
+AT_DEVICES = AT_ROWS + 2 * LEAF * LINE
+AT_BEFORE = AT_DEVICES + LEAF * LEAF * LANES
+AT_AFTER = AT_BEFORE + LANES
+AT_TREE = AT_AFTER + LANES
 SUM = ("contract", "reassoc", "nsz")
 
 
@@ -67,14 +70,36 @@ class _Vectors:
     def store(self, value: Any, place: Any) -> None:
         self.builder.store(value, self._at(place), align=8 * LANES)
 
-    def each(self, place: Any) -> Any:
-        value = self.builder.load(self.builder.gep(self.data, [place]))
+    def splat(self, value: Any) -> Any:
         nothing, first = ir.Constant(self.kind, ir.Undefined), ir.Constant(ir.IntType(32), 0)
         lanes = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
         return self.builder.shuffle_vector(self.builder.insert_element(nothing, value, first), nothing, lanes)
 
+    def each(self, place: Any) -> Any:
+        return self.splat(self.builder.load(self.builder.gep(self.data, [place])))
+
+    def zero(self) -> Any:
+        return ir.Constant(self.kind, [0.0] * LANES)
+
+    def plus(self, a: Any, b: Any) -> Any:
+        return self.builder.fadd(a, b, flags=SUM)
+
+    def times(self, *factors: Any) -> Any:
+        product = factors[0]
+        for factor in factors[1:]:
+            product = self.builder.fmul(product, factor, flags=SUM)
+        return product
+
+    def over(self, a: Any) -> Any:
+        return self.builder.fdiv(ir.Constant(self.kind, [1.0] * LANES), a)
+
+    def root(self, a: Any) -> Any:
+        kind = ir.FunctionType(self.kind, [self.kind])
+        sqrt = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.sqrt.v{LANES}f64")
+        return self.builder.call(sqrt, [a])
+
     def more(self, a: Any, b: Any, c: Any) -> Any:
-        return self.builder.fadd(a, self.builder.fmul(b, c, flags=SUM), flags=SUM)
+        return self.plus(a, self.times(b, c))
 
 
 def _gathers(high: int, wide: int, lanes: bool, fresh: bool) -> Callable[..., Any]:
@@ -153,6 +178,89 @@ def _reduce(typing, room, at, ld, first, last):
     return types.void(room, at, ld, first, last), code
 
 
+@intrinsic
+def _chain(typing, room, devices, before, wire, square, west, own):
+    """What the inner nodes of a row of devices leave between W, the bit nodes and E, added to what is in `square`.
+
+    With u_x from x to the inner node y before that goes, f = 1 / (its sum) and h = f wire, W and bit nodes x < y of it
+    get u_x G_y q_y, q_y = f_y + h_y^2 q_(y+1). The last inner node is E itself, which stays.
+    """
+
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        v = _Vectors(builder, context.make_array(signature.args[0])(context, builder, values[0]))
+        devices, before, wire, square, west, own = values[1:]
+        g = [v.load(v.add(devices, y * LANES)) for y in range(LEAF)]
+        wire, total = v.splat(wire), v.load(before)
+        u, seen, f, h = [total], [], [], []
+        for y in range(LEAF - 1):
+            total = v.plus(total, g[y])
+            f.append(v.over(v.plus(total, wire)))
+            h.append(v.times(f[y], wire))
+            seen.append(u)
+            u = [v.times(value, h[y]) for value in (*u, g[y])]
+            total = v.times(total, h[y])
+        v.store(u[0], own)
+        for x, value in enumerate((*u[1:], g[-1])):
+            v.store(value, v.add(west, x * LINE + LANES))
+        v.store(v.zero(), v.add(west, (LEAF - 1) * LINE))
+        q = v.zero()
+        for y in reversed(range(LEAF - 1)):
+            q = v.more(f[y], v.times(h[y], h[y]), q)
+            share = v.times(g[y], q)
+            v.store(v.times(seen[y][0], share), v.add(west, y * LINE))
+            for x in range(y):
+                place = v.add(square, x * LINE + y * LANES)
+                v.store(v.more(v.load(place), seen[y][1 + x], share), place)
+        return context.get_dummy_value()
+
+    return types.void(room, devices, before, wire, square, west, own), code
+
+
+@intrinsic
+def _stack(typing, room, at, ports):
+    """The rows of eight bit nodes that go, their square first: `_square` and `_reduce` in lanes."""
+
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        v = _Vectors(builder, context.make_array(signature.args[0])(context, builder, values[0]))
+        at, ports = values[1:]
+        totals = [cgutils.alloca_once_value(builder, v.zero()) for _ in range(LEAF)]
+
+        def columns() -> Any:
+            return cgutils.for_range(builder, builder.sub(ports, v.number(LEAF)))
+
+        with columns() as loop:
+            place = v.add(at, v.mul(v.add(loop.index, LEAF), LANES))
+            for k, total in enumerate(totals):
+                builder.store(v.plus(builder.load(total), v.load(v.add(place, k * LINE))), total)
+        sums = [builder.load(total) for total in totals]
+        rows = [[v.load(v.add(at, k * LINE + m * LANES)) for m in range(k + 1, LEAF)] for k in range(LEAF)]
+        for k, row in enumerate(rows):
+            total = sums[k]
+            for value in row:
+                total = v.plus(total, value)
+            factor = v.over(v.root(total))
+            v.store(factor, v.add(at, k * LINE + k * LANES))
+            row[:] = [v.times(value, factor) for value in row]
+            left = v.times(sums[k], factor)
+            for m, share in enumerate(row, k + 1):
+                v.store(share, v.add(at, k * LINE + m * LANES))
+                sums[m] = v.more(sums[m], share, left)
+                for j in range(m + 1, LEAF):
+                    rows[m][j - m - 1] = v.more(rows[m][j - m - 1], share, row[j - k - 1])
+        with columns() as loop:
+            place = v.add(at, v.mul(v.add(loop.index, LEAF), LANES))
+            values = [v.load(v.add(place, k * LINE)) for k in range(LEAF)]
+            for k in range(LEAF):
+                values[k] = v.times(values[k], v.load(v.add(at, k * LINE + k * LANES)))
+                for m in range(k + 1, LEAF):
+                    values[m] = v.more(values[m], v.load(v.add(at, k * LINE + m * LANES)), values[k])
+            for k, value in enumerate(values):
+                v.store(value, v.add(place, k * LINE))
+        return context.get_dummy_value()
+
+    return types.void(room, at, ports), code
+
+
 @compiled
 def _eliminate(room, sums, at, ld, nodes, size):
     """The first nodes, eight at a time: their rows become X, by which C += X' X for all others."""
@@ -208,130 +316,59 @@ def _move(kind, room, at, ld, start, old, rows, cols, triangle):
 
 
 @compiled
-def _chain(k, g, before, wire):
-    """k[x, y, lane] for x < y of W, eight bit nodes and E: what the inner nodes of a row of devices leave between them.
-
-    With u_x from x to the inner node y before that goes, f = 1 / (its sum) and h = f wire: k_xy = u_x G_y q_y,
-    q_y = f_y + h_y^2 q_(y+1). k[y, y] and k[y, 0] hold f and h on the way.
-    """
-    end = LEAF + 1
-    for lane in range(LANES):
-        k[0, 1, lane] = before[lane]
-        k[0, 0, lane] = before[lane]
-    for y in range(1, end):
-        for lane in range(LANES):
-            factor = 1 / (k[0, 0, lane] + g[y - 1, lane] + wire)
-            k[y, y, lane] = factor
-            k[y, 0, lane] = factor * wire
-            k[0, 0, lane] = (k[0, 0, lane] + g[y - 1, lane]) * factor * wire
-        passed = y < LEAF  # else the next node is E itself, which stays
-        for x in range(y):
-            for lane in range(LANES):
-                k[x, y + 1, lane] = k[x, y, lane] * (k[y, 0, lane] if passed else 1.0)
-        for lane in range(LANES):
-            k[y, y + 1, lane] = g[y - 1, lane] * (k[y, 0, lane] if passed else 1.0)
-    for lane in range(LANES):
-        k[0, 0, lane] = 0.0
-    for y in range(LEAF, 0, -1):
-        for lane in range(LANES):
-            q = 0.0 if y == LEAF else k[y, y, lane] + k[y, 0, lane] * k[y, 0, lane] * k[0, 0, lane]
-            k[0, 0, lane] = q
-            k[y, 0, lane] = q * g[y - 1, lane]
-        for x in range(y):
-            for lane in range(LANES):
-                k[x, y, lane] *= k[y, 0, lane]
-
-
-@compiled
-def _stack(x, b):
-    """Rows X and the square B of eight bit nodes in lanes: eliminated one by one, as in `_eliminate`."""
-    total, size = np.empty(LANES), x.shape[1]
-    for k in range(LEAF):
-        total[:] = 0.0
-        for m in range(k + 1, LEAF):
-            for lane in range(LANES):
-                total[lane] += b[k, m, lane]
-        for p in range(size):
-            for lane in range(LANES):
-                total[lane] += x[k, p, lane]
-        for lane in range(LANES):
-            total[lane] = 1 / sqrt(total[lane])
-        for m in range(k + 1, LEAF):
-            for lane in range(LANES):
-                b[k, m, lane] *= total[lane]
-        for p in range(size):
-            for lane in range(LANES):
-                x[k, p, lane] *= total[lane]
-        for m in range(k + 1, LEAF):
-            for j in range(m + 1, LEAF):
-                for lane in range(LANES):
-                    b[m, j, lane] += b[k, m, lane] * b[k, j, lane]
-            for p in range(size):
-                for lane in range(LANES):
-                    x[m, p, lane] += b[k, m, lane] * x[k, p, lane]
-
-
-@compiled
-def _leaves(room, g, before, after, wire, between):
-    """Eight leaves at the start of `room`: C[port, port, lane] of ports S, N, and W and E in turns; then X, B and k.
-
-    g: [row, device, lane]; before, after: of each lane the wires before its first column and after its last row.
-    """
-    c = room[:AT_X].reshape(PORTS, PORTS, LANES)
-    x = room[AT_X:AT_B].reshape(LEAF, PORTS, LANES)
-    b = room[AT_B:AT_K].reshape(LEAF, LEAF, LANES)
-    k = room[AT_K:AT_TREE].reshape(LEAF + 2, LEAF + 2, LANES)
-    c[:] = 0.0
+def _leaves(room, wire, between):
+    """Eight leaves at the start of `room` from devices[row, device, lane] and ends there: the matrix of their ports."""
+    room[BELOW * LINE : AT_DEVICES] = 0.0
     for row in range(LEAF):
-        west, east = 2 * LEAF + 2 * row, 2 * LEAF + 2 * row + 1
-        _chain(k, g[row], before, wire)
-        c[west, east] = k[0, LEAF + 1]
+        west, devices = SIDES + 2 * row, AT_DEVICES + row * LEAF * LANES
+        own, at = west * LINE + (west + 1) * LANES, AT_ROWS + row % 2 * LEAF * LINE
+        after = AT_ROWS + (row + 1) % 2 * LEAF * LINE
         if row == 0:
+            corner = NORTH * LINE
+            _chain(room, devices, AT_BEFORE, wire, corner + NORTH * LANES, corner + west * LANES, own)
             for j in range(LEAF):
-                c[j, LEAF + j] = between
-                c[LEAF + j, west] = k[0, 1 + j]
-                c[LEAF + j, east] = k[1 + j, LEAF + 1]
-                for i in range(j):
-                    c[LEAF + i, LEAF + j] = k[1 + i, 1 + j]
+                for lane in range(LANES):
+                    room[after + j * LINE + (NORTH + j) * LANES + lane] = between
             continue
-        ports = (east + LEAF_HIGH) // LEAF_HIGH * LEAF_HIGH
+        _chain(room, devices, AT_BEFORE, wire, at, at + west * LANES, own)
+        ports = (west + 1 + LEAF_HIGH) // LEAF_HIGH * LEAF_HIGH
         for j in range(LEAF):
-            x[j, :LEAF] = 0.0
+            below = at + j * LINE + BELOW * LANES
+            room[below : below + LEAF * LANES] = 0.0
             for lane in range(LANES):
-                x[j, j, lane] = between if row < LEAF - 1 else after[lane]
-            x[j, LEAF:west] = c[j, LEAF:west]
-            x[j, west] = k[0, 1 + j]
-            x[j, east] = k[1 + j, LEAF + 1]
-            x[j, east + 1 : ports] = 0.0
-            for i in range(j):
-                b[i, j] = c[i, j] + k[1 + i, 1 + j]
-        _stack(x[:, :ports], b)
-        for i in range(0, LEAF, LEAF_HIGH):
-            _fill_lanes(room, 0, PORTS, AT_X, PORTS, LEAF, i, i, ports)
-        for i in range(LEAF, ports, LEAF_HIGH):
-            _gather_lanes(room, 0, PORTS, AT_X, PORTS, LEAF, i, i, ports)
+                room[below + j * LANES + lane] = between if row < LEAF - 1 else room[AT_AFTER + lane]
+        _stack(room, at, ports)
+        for i in range(BELOW, NORTH, LEAF_HIGH):
+            if row < LEAF - 1:
+                # Those below are the next that go
+                to = after - BELOW * LINE
+                _fill_lanes(room, to - BELOW * LANES, PORTS, at, PORTS, LEAF, i, i, NORTH)
+                _fill_lanes(room, to, PORTS, at, PORTS, LEAF, i, NORTH, ports)
+            else:
+                _fill_lanes(room, 0, PORTS, at, PORTS, LEAF, i, i, ports)
+        for i in range(NORTH, ports, LEAF_HIGH):
+            _gather_lanes(room, 0, PORTS, at, PORTS, LEAF, i, i, ports)
 
 
 @compiled
-def _take(room, c, lane, at, ld, starts):
+def _take(room, lane, at, ld, starts):
     """A leaf out of its lane, its ports in the order that `starts` gives for W, E, N and S."""
-    first, step = (2 * LEAF, 2 * LEAF + 1, LEAF, 0), (2, 2, 1, 1)
+    first, step = (SIDES, SIDES + 1, NORTH, BELOW), (2, 2, 1, 1)
     for p in range(4):
         for q in range(4):
             if starts[p] <= starts[q]:
                 for i in range(LEAF):
-                    to, row = at + (starts[p] + i) * ld + starts[q], first[p] + i * step[p]
+                    to, row = AT_TREE + at + (starts[p] + i) * ld + starts[q], first[p] + i * step[p]
                     for j in range(LEAF):
                         col = first[q] + j * step[q]
-                        room[to + j] = c[min(row, col), max(row, col), lane]
+                        room[to + j] = room[min(row, col) * LINE + max(row, col) * LANES + lane]
 
 
 @compiled
 def _all(g, wires, steps, leaves, room, result, ld, out):
     """out[tile] for g[tile], by the steps of a plan; wires: between devices, before the first, after the last ones."""
     tiles, rows, cols = g.shape
-    tree, c = room[AT_TREE:], room[:AT_X].reshape(PORTS, PORTS, LANES)
-    devices, ends, sums = np.zeros((LEAF, LEAF, LANES)), np.ones((2, LANES)), np.empty(LEAF)
+    tree, sums = room[AT_TREE:], np.empty(LEAF)
     bottom = leaves[:, 0].max()
     filled = (bottom + 1) * LEAF - rows
     taken, count = 0, len(leaves)
@@ -340,16 +377,18 @@ def _all(g, wires, steps, leaves, room, result, ld, out):
             kind, at, n = step[0], step[1], step[2]
             if kind == TAKE:
                 if taken % LANES == 0:
-                    for lane in range(min(LANES, tiles * count - taken)):
-                        which, (up, aside) = (taken + lane) // count, leaves[(taken + lane) % count]
+                    for lane in range(LANES):
+                        # Lanes that are left over repeat the last leaf
+                        leaf = min(taken + lane, tiles * count - 1)
+                        which, up, aside = leaf // count, leaves[leaf % count, 0], leaves[leaf % count, 1]
                         for i in range(LEAF):
                             for j in range(LEAF):
-                                r, s = up * LEAF + i - filled, aside * LEAF + j
-                                devices[i, j, lane] = g[which, r, s] if r >= 0 and s < cols else 0.0
-                        ends[0, lane] = wires[2] if aside == 0 else wires[0]
-                        ends[1, lane] = wires[3] if up == bottom else wires[1]
-                    _leaves(room, devices, ends[0], ends[1], wires[0], wires[1])
-                _take(tree, c, taken % LANES, at, n, step[3:7])
+                                r, s, to = up * LEAF + i - filled, aside * LEAF + j, (i * LEAF + j) * LANES + lane
+                                room[AT_DEVICES + to] = g[which, r, s] if r >= 0 and s < cols else 0.0
+                        room[AT_BEFORE + lane] = wires[2] if aside == 0 else wires[0]
+                        room[AT_AFTER + lane] = wires[3] if up == bottom else wires[1]
+                    _leaves(room, wires[0], wires[1])
+                _take(room, taken % LANES, at, n, step[3:7])
                 taken += 1
             elif kind == ELIMINATE:
                 _eliminate(tree, sums, at, n, step[3], step[4])
