@@ -16,6 +16,7 @@ so that entries are moved as they lie. Shapes are filled up to whole leaves with
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -75,6 +76,9 @@ class _Matrix:
     def entry(self, row: str, col: str) -> int:
         return self.at + self.start[row] * self.ld + self.start[col]
 
+    def end(self, group: str) -> int:
+        return self.start[group] + self.size[group]
+
 
 @dataclass(kw_only=True)
 class _Maker:
@@ -125,11 +129,16 @@ class _Maker:
         places = {shared: "*0", **{g: f"{g}{half}" for g in own}}
         groups = [shared, *own]
         for i, g in enumerate(groups):
-            for h in groups[i:]:
-                if _pair(g, h) in wanted:
-                    kind = ADD if half == 1 and g == h == shared else COPY
-                    to, size = whole.entry(places[g], places[h]), (made.size[g], made.size[h])
-                    self._step(kind, to, whole.ld, made.entry(g, h), made.ld, *size, int(g == h))
+            columns = [h for h in groups[i:] if _pair(g, h) in wanted]
+            if half == 1 and g == shared:
+                columns = columns[1:]
+                size, to = made.size[g], whole.entry("*0", "*0")
+                self._step(ADD, to, whole.ld, made.entry(g, g), made.ld, size, size, 1)
+            follows = {a: b for a, b in pairwise(groups) if whole.start[places[b]] == whole.end(places[a])}
+            for run in _runs(columns, follows):
+                size = made.size[g], sum(made.size[h] for h in run)
+                to, source = whole.entry(places[g], places[run[0]]), made.entry(g, run[0])
+                self._step(COPY, to, whole.ld, source, made.ld, *size, int(run[0] == g))
 
     def _leaf(self, rows: range, cols: range, order: str, needed: set[str], free: int) -> _Matrix:
         gone = [g for g in "EN" if g not in order]
@@ -159,8 +168,8 @@ class _Maker:
             self._step(ELIMINATE, made.at, made.ld, nodes, sum(whole.size.values()))
         for i, g in enumerate(order if nodes else ""):
             columns = [h for h in order[i:] if _pair(g, h) in needed]
-            for run in _runs(columns, order):
-                ends = start[g], start[g] + size[g], start[run[0]], start[run[-1]] + size[run[-1]]
+            for run in _runs(columns, dict(pairwise(order))):
+                ends = start[g], made.end(g), start[run[0]], made.end(run[-1])
                 self._step(LEAVE, made.at, made.ld, nodes, *ends, int(run[0] == g))
         return made
 
@@ -172,11 +181,11 @@ def _pair(g: str, h: str) -> str:
     return "".join(sorted((g, h), key="WENS".index))
 
 
-def _runs(columns: list[str], order: str) -> list[list[str]]:
+def _runs(columns: list[str], follows: dict[str, str]) -> list[list[str]]:
     """Groups that lie side by side, together."""
     runs: list[list[str]] = []
     for h in columns:
-        if runs and order.index(h) == order.index(runs[-1][-1]) + 1:
+        if runs and follows.get(runs[-1][-1]) == h:
             runs[-1].append(h)
         else:
             runs.append([h])

@@ -178,6 +178,25 @@ def _reduce(typing, room, at, ld, first, last):
     return types.void(room, at, ld, first, last), code
 
 
+def _moves(added: bool) -> Callable[..., Any]:
+    def typed(typing, room, to, start, count):
+        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            v = _Vectors(builder, context.make_array(signature.args[0])(context, builder, values[0]))
+            to, start, count = values[1:]
+            with cgutils.for_range(builder, builder.sdiv(count, v.number(LANES))) as loop:
+                piece = v.mul(loop.index, LANES)
+                place, value = v.add(to, piece), v.load(v.add(start, piece))
+                v.store(v.plus(v.load(place), value) if added else value, place)
+            return context.get_dummy_value()
+
+        return types.void(room, to, start, count), code
+
+    return typed
+
+
+_copy, _add = (intrinsic(_moves(added=added)) for added in (False, True))
+
+
 @intrinsic
 def _chain(typing, room, devices, before, wire, square, west, own):
     """What the inner nodes of a row of devices leave between W, the bit nodes and E, added to what is in `square`.
@@ -302,17 +321,14 @@ def _leave(room, at, ld, nodes, top, bottom, left, right, triangle):
 @compiled
 def _move(kind, room, at, ld, start, old, rows, cols, triangle):
     for row in range(rows):
-        to, source = at + row * ld, start + row * old
         first = row // LEAF * LEAF if triangle else 0
+        to, source = at + row * ld + first, start + row * old + first
         if kind == COPY:
-            for j in range(first, cols):
-                room[to + j] = room[source + j]
+            _copy(room, to, source, cols - first)
         elif kind == ADD:
-            for j in range(first, cols):
-                room[to + j] += room[source + j]
+            _add(room, to, source, cols - first)
         else:
-            for j in range(first, cols):
-                room[to + j] = 0.0
+            room[to : to + cols] = 0.0
 
 
 @compiled
@@ -356,12 +372,21 @@ def _take(room, lane, at, ld, starts):
     first, step = (SIDES, SIDES + 1, NORTH, BELOW), (2, 2, 1, 1)
     for p in range(4):
         for q in range(4):
-            if starts[p] <= starts[q]:
-                for i in range(LEAF):
-                    to, row = AT_TREE + at + (starts[p] + i) * ld + starts[q], first[p] + i * step[p]
-                    for j in range(LEAF):
+            if starts[p] > starts[q]:
+                continue
+            # Both are among the sides, or one after the other
+            mixed = p == q or p + q == 1
+            down, aside = (LINE, LANES) if first[p] < first[q] else (LANES, LINE)
+            source = lane + first[p] * down + first[q] * aside
+            for i in range(LEAF):
+                to = AT_TREE + at + (starts[p] + i) * ld + starts[q]
+                row = first[p] + i * step[p]
+                for j in range(LEAF):
+                    if mixed:
                         col = first[q] + j * step[q]
-                        room[to + j] = room[min(row, col) * LINE + max(row, col) * LANES + lane]
+                        room[to + j] = room[lane + min(row, col) * LINE + max(row, col) * LANES]
+                    else:
+                        room[to + j] = room[source + i * step[p] * down + j * step[q] * aside]
 
 
 @compiled
