@@ -144,8 +144,9 @@ def drops(
 
 def _ends(conductances: Conductances, terminals: Terminals | None, backward: bool) -> tuple[float, float]:
     """Resistances at the words' and at the bits' ends [ohm], once the conductances are checked."""
-    bad = ~(torch.isfinite(conductances) & (conductances > 0))
-    if bad.any():
+    low, high = conductances.detach().aminmax() if conductances.numel() else (1.0, 1.0)
+    if not 0 < low <= high < math.inf:
+        bad = ~(torch.isfinite(conductances) & (conductances > 0))
         raise ValueError(f"a conductance must be positive and finite, not {float(conductances[bad][0].detach())} S")
     ends = terminals or Terminals()
     return (ends.word_sense, ends.bit_drive) if backward else (ends.word_drive, ends.bit_sense)
