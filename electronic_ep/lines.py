@@ -39,6 +39,7 @@ AT_DEVICES = AT_ROWS + 2 * LEAF * LINE
 AT_BEFORE = AT_DEVICES + LEAF * LEAF * LANES
 AT_AFTER = AT_BEFORE + LANES
 AT_TREE = AT_AFTER + LANES
+TOGETHER = 10**9
 SUM = ("contract", "reassoc", "nsz")
 
 
@@ -236,48 +237,49 @@ def _chain(typing, room, devices, before, wire, square, west, own):
 
 
 @intrinsic
-def _stack(typing, room, at, ports):
+def _stack(typing, room, at, ld, ports):
     """The rows of eight bit nodes that go, their square first: `_square` and `_reduce` in lanes."""
 
     def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         v = _Vectors(builder, context.make_array(signature.args[0])(context, builder, values[0]))
-        at, ports = values[1:]
+        at, ld, ports = values[1:]
+        lines = [v.add(at, v.mul(ld, k * LANES)) for k in range(LEAF)]
         totals = [cgutils.alloca_once_value(builder, v.zero()) for _ in range(LEAF)]
 
         def columns() -> Any:
             return cgutils.for_range(builder, builder.sub(ports, v.number(LEAF)))
 
         with columns() as loop:
-            place = v.add(at, v.mul(v.add(loop.index, LEAF), LANES))
-            for k, total in enumerate(totals):
-                builder.store(v.plus(builder.load(total), v.load(v.add(place, k * LINE))), total)
+            column = v.mul(v.add(loop.index, LEAF), LANES)
+            for line, total in zip(lines, totals, strict=True):
+                builder.store(v.plus(builder.load(total), v.load(v.add(line, column))), total)
         sums = [builder.load(total) for total in totals]
-        rows = [[v.load(v.add(at, k * LINE + m * LANES)) for m in range(k + 1, LEAF)] for k in range(LEAF)]
+        rows = [[v.load(v.add(lines[k], m * LANES)) for m in range(k + 1, LEAF)] for k in range(LEAF)]
         for k, row in enumerate(rows):
             total = sums[k]
             for value in row:
                 total = v.plus(total, value)
             factor = v.over(v.root(total))
-            v.store(factor, v.add(at, k * LINE + k * LANES))
+            v.store(factor, v.add(lines[k], k * LANES))
             row[:] = [v.times(value, factor) for value in row]
             left = v.times(sums[k], factor)
             for m, share in enumerate(row, k + 1):
-                v.store(share, v.add(at, k * LINE + m * LANES))
+                v.store(share, v.add(lines[k], m * LANES))
                 sums[m] = v.more(sums[m], share, left)
                 for j in range(m + 1, LEAF):
                     rows[m][j - m - 1] = v.more(rows[m][j - m - 1], share, row[j - k - 1])
         with columns() as loop:
-            place = v.add(at, v.mul(v.add(loop.index, LEAF), LANES))
-            values = [v.load(v.add(place, k * LINE)) for k in range(LEAF)]
+            column = v.mul(v.add(loop.index, LEAF), LANES)
+            values = [v.load(v.add(line, column)) for line in lines]
             for k in range(LEAF):
-                values[k] = v.times(values[k], v.load(v.add(at, k * LINE + k * LANES)))
+                values[k] = v.times(values[k], v.load(v.add(lines[k], k * LANES)))
                 for m in range(k + 1, LEAF):
-                    values[m] = v.more(values[m], v.load(v.add(at, k * LINE + m * LANES)), values[k])
-            for k, value in enumerate(values):
-                v.store(value, v.add(place, k * LINE))
+                    values[m] = v.more(values[m], v.load(v.add(lines[k], m * LANES)), values[k])
+            for line, value in zip(lines, values, strict=True):
+                v.store(value, v.add(line, column))
         return context.get_dummy_value()
 
-    return types.void(room, at, ports), code
+    return types.void(room, at, ld, ports), code
 
 
 @compiled
@@ -319,16 +321,16 @@ def _leave(room, at, ld, nodes, top, bottom, left, right, triangle):
 
 
 @compiled
-def _move(kind, room, at, ld, start, old, rows, cols, triangle):
+def _move(room, kind, unit, at, ld, start, old, rows, cols, triangle):
     for row in range(rows):
         first = row // LEAF * LEAF if triangle else 0
-        to, source = at + row * ld + first, start + row * old + first
+        to, source, count = (at + row * ld + first) * unit, (start + row * old + first) * unit, (cols - first) * unit
         if kind == COPY:
-            _copy(room, to, source, cols - first)
+            _copy(room, to, source, count)
         elif kind == ADD:
-            _add(room, to, source, cols - first)
+            _add(room, to, source, count)
         else:
-            room[to : to + cols] = 0.0
+            room[to : to + count] = 0.0
 
 
 @compiled
@@ -353,7 +355,7 @@ def _leaves(room, wire, between):
             room[below : below + LEAF * LANES] = 0.0
             for lane in range(LANES):
                 room[below + j * LANES + lane] = between if row < LEAF - 1 else room[AT_AFTER + lane]
-        _stack(room, at, ports)
+        _stack(room, at, PORTS, ports)
         for i in range(BELOW, NORTH, LEAF_HIGH):
             if row < LEAF - 1:
                 # Those below are the next that go
@@ -367,8 +369,8 @@ def _leaves(room, wire, between):
 
 
 @compiled
-def _take(room, lane, at, ld, starts):
-    """A leaf out of its lane, its ports in the order that `starts` gives for W, E, N and S."""
+def _take(room, tree, unit, lane, at, ld, starts):
+    """A leaf out of its lane, or in all lanes, its ports in the order that `starts` gives for W, E, N and S."""
     first, step = (SIDES, SIDES + 1, NORTH, BELOW), (2, 2, 1, 1)
     for p in range(4):
         for q in range(4):
@@ -377,53 +379,88 @@ def _take(room, lane, at, ld, starts):
             # Both are among the sides, or one after the other
             mixed = p == q or p + q == 1
             down, aside = (LINE, LANES) if first[p] < first[q] else (LANES, LINE)
-            source = lane + first[p] * down + first[q] * aside
             for i in range(LEAF):
-                to = AT_TREE + at + (starts[p] + i) * ld + starts[q]
-                row = first[p] + i * step[p]
+                to, row = (at + (starts[p] + i) * ld + starts[q]) * unit, first[p] + i * step[p]
+                start, along = lane + row * down + first[q] * aside, step[q] * aside
                 for j in range(LEAF):
+                    source = start + j * along
                     if mixed:
                         col = first[q] + j * step[q]
-                        room[to + j] = room[lane + min(row, col) * LINE + max(row, col) * LANES]
-                    else:
-                        room[to + j] = room[source + i * step[p] * down + j * step[q] * aside]
+                        source = lane + min(row, col) * LINE + max(row, col) * LANES
+                    for k in range(unit):
+                        tree[to + j * unit + k] = room[source + k]
 
 
 @compiled
-def _all(g, wires, steps, leaves, room, result, ld, out):
-    """out[tile] for g[tile], by the steps of a plan; wires: between devices, before the first, after the last ones."""
-    tiles, rows, cols = g.shape
-    tree, sums = room[AT_TREE:], np.empty(LEAF)
-    bottom = leaves[:, 0].max()
-    filled = (bottom + 1) * LEAF - rows
-    taken, count = 0, len(leaves)
-    for tile in range(tiles):
+def _place(room, g, up, aside, lane, wires, bottom):
+    """A leaf's devices and ends into its lane; what lies outside the tile conducts nothing."""
+    for i in range(LEAF):
+        for j in range(LEAF):
+            row, col, to = up + i, aside + j, (i * LEAF + j) * LANES + lane
+            room[AT_DEVICES + to] = g[row, col] if row >= 0 and col < g.shape[1] else 0.0
+    room[AT_BEFORE + lane] = wires[2] if aside == 0 else wires[0]
+    room[AT_AFTER + lane] = wires[3] if bottom else wires[1]
+
+
+@compiled
+def _one_by_one(g, wires, steps, leaves, room, result, ld, out):
+    """out[tile] for g[tile]; wires: between devices along words and bits, before the first and after the last ones."""
+    tree, sums, count = room[AT_TREE:], np.empty(LEAF), len(leaves)
+    bottom, taken = leaves[:, 0].max(), 0
+    filled = (bottom + 1) * LEAF - g.shape[1]
+    for tile in range(len(g)):
         for step in steps:
             kind, at, n = step[0], step[1], step[2]
             if kind == TAKE:
                 if taken % LANES == 0:
                     for lane in range(LANES):
                         # Lanes that are left over repeat the last leaf
-                        leaf = min(taken + lane, tiles * count - 1)
-                        which, up, aside = leaf // count, leaves[leaf % count, 0], leaves[leaf % count, 1]
-                        for i in range(LEAF):
-                            for j in range(LEAF):
-                                r, s, to = up * LEAF + i - filled, aside * LEAF + j, (i * LEAF + j) * LANES + lane
-                                room[AT_DEVICES + to] = g[which, r, s] if r >= 0 and s < cols else 0.0
-                        room[AT_BEFORE + lane] = wires[2] if aside == 0 else wires[0]
-                        room[AT_AFTER + lane] = wires[3] if up == bottom else wires[1]
+                        which, leaf = divmod(min(taken + lane, len(g) * count - 1), count)
+                        row, col = leaves[leaf]
+                        _place(room, g[which], row * LEAF - filled, col * LEAF, lane, wires, row == bottom)
                     _leaves(room, wires[0], wires[1])
-                _take(room, taken % LANES, at, n, step[3:7])
+                _take(room, tree, 1, taken % LANES, at, n, step[3:7])
                 taken += 1
             elif kind == ELIMINATE:
                 _eliminate(tree, sums, at, n, step[3], step[4])
             elif kind == LEAVE:
                 _leave(tree, at, n, step[3], step[4], step[5], step[6], step[7], step[8])
             else:
-                _move(kind, tree, at, n, step[3], step[4], step[5], step[6], step[7])
-        for i in range(rows):
-            for j in range(cols):
+                _move(tree, kind, 1, at, n, step[3], step[4], step[5], step[6], step[7])
+        for i in range(g.shape[1]):
+            for j in range(g.shape[2]):
                 out[tile, j, i] = tree[result + (filled + i) * ld + j]
+
+
+@compiled
+def _side_by_side(g, wires, steps, leaves, room, result, ld, out):
+    """The same for so many tiles as there are lanes: the whole way in lanes."""
+    tree, taken, bottom = room[AT_TREE:], 0, leaves[:, 0].max()
+    filled = (bottom + 1) * LEAF - g.shape[1]
+    for step in steps:
+        kind, at, n = step[0], step[1], step[2]
+        if kind == TAKE:
+            row, col = leaves[taken]
+            for lane in range(LANES):
+                _place(room, g[lane], row * LEAF - filled, col * LEAF, lane, wires, row == bottom)
+            _leaves(room, wires[0], wires[1])
+            _take(room, tree, LANES, 0, at, n, step[3:7])
+            taken += 1
+        elif kind == ELIMINATE:
+            for row in range(0, step[3], LEAF):
+                for i in range(row, row + LEAF, LEAF_HIGH):
+                    _gather_lanes(tree, at * LANES, n, at * LANES, n, row, i, i, step[4])
+                _stack(tree, (at + row * n + row) * LANES, n, step[4] - row)
+        elif kind == LEAVE:
+            for row in range(step[4], step[5], LEAF_HIGH):
+                first = row if step[8] else step[6]
+                _gather_lanes(tree, at * LANES, n, at * LANES, n, step[3], row, first, step[7])
+        else:
+            _move(tree, kind, LANES, at, n, step[3], step[4], step[5], step[6], step[7])
+    for i in range(g.shape[1]):
+        for j in range(g.shape[2]):
+            for lane in range(LANES):
+                out[lane, j, i] = tree[(result + (filled + i) * ld + j) * LANES + lane]
 
 
 def effective(
@@ -442,8 +479,15 @@ def effective(
     out = torch.empty((*tiles, cols, rows), dtype=torch.float64)
     if conductances.numel():
         g = conductances.detach().to(torch.float64).contiguous().view(-1, rows, cols).numpy()
-        room, found = _room(made.room), out.view(-1, cols, rows).numpy()
-        _all(g, np.array((word, bit, at_word, at_bit)), made.steps, made.leaves, room, made.result, made.ld, found)
+        found, ends = out.view(-1, cols, rows).numpy(), np.array((word, bit, at_word, at_bit))
+        together = len(g) // LANES * LANES if max(rows, cols) <= TOGETHER else 0
+        for first in range(0, together, LANES):
+            some = slice(first, first + LANES)
+            room = _room(made.room * LANES)
+            _side_by_side(g[some], ends, made.steps, made.leaves, room, made.result, made.ld, found[some])
+        if together < len(g):
+            room = _room(made.room)
+            _one_by_one(g[together:], ends, made.steps, made.leaves, room, made.result, made.ld, found[together:])
     return out.to(conductances.dtype)
 
 
