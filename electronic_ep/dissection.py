@@ -16,19 +16,18 @@ so that entries are moved as they lie. Shapes are filled up to whole leaves with
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 
 LEAF = 8
-# Steps, one row of numbers each; `at` and `ld`: first entry and row length of a block's matrix.
+# Steps, one row of numbers each. `at`, `ld`: first entry and row length of a matrix; `to`, `its`: of where it goes.
 TAKE = 0  # at, ld, first column of W, E, N, S: the next leaf
-COPY, ADD, CLEAR = 1, 2, 3  # at, ld, from, its ld, rows, columns, triangle: a rectangle or upper triangle
-ELIMINATE = 4  # at, ld, nodes, size: the first nodes of a matrix
-LEAVE = (
-    5  # at, ld, nodes, first row, last row, first column, last column, triangle: what their elimination leaves there
-)
-WIDTH = 9
+COPY, CLEAR = 1, 2  # to, its, at, ld, rows, columns, triangle: a rectangle, or its upper triangle
+ELIMINATE = 3  # at, ld, nodes, size: the first nodes of a matrix
+# to, its, at, ld, first row, last row, first column, last column, triangle, nodes, whether what is there stays:
+# a rectangle with what the elimination of the first nodes leaves there, moved by to - at
+LEAVE = 4
+WIDTH = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +53,7 @@ class Plan:
 def plan(rows: int, cols: int) -> Plan:
     """The plan for so many rows and columns of leaves."""
     maker = _Maker()
-    made = maker.block(range(rows), range(cols), "WS", {"WS"}, 0)
+    made = maker.block(range(rows), range(cols), "WS", {"WS"}, 0, None)
     return Plan(
         steps=np.array(maker.steps, np.int64),
         leaves=np.array(maker.leaves, np.int64),
@@ -66,7 +65,7 @@ def plan(rows: int, cols: int) -> Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class _Matrix:
-    """Where a block's matrix lies and which column each group of its ports starts with."""
+    """Where a matrix lies and which column each group of its nodes starts with."""
 
     at: int
     ld: int
@@ -80,72 +79,79 @@ class _Matrix:
         return self.start[group] + self.size[group]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Target:
+    """The matrix into which a half goes: which group becomes which there, and of which what is there stays."""
+
+    matrix: _Matrix
+    names: dict[str, str]
+    added: str
+
+    def runs(self, g: str, columns: list[str]) -> list[list[str]]:
+        """Columns of g's rows that go side by side."""
+        start, runs = self.matrix.start, []
+        for h in columns:
+            follows = runs and start[self.names[h]] == self.matrix.end(self.names[runs[-1][-1]])
+            if follows and not (g == runs[-1][-1] == self.added):
+                runs[-1].append(h)
+            else:
+                runs.append([h])
+        return runs
+
+
 @dataclass(kw_only=True)
 class _Maker:
     steps: list[list[int]] = field(default_factory=list)
     leaves: list[tuple[int, int]] = field(default_factory=list)
     room: int = 0
 
-    def block(self, rows: range, cols: range, order: str, needed: set[str], free: int) -> _Matrix:
-        """Steps that leave the conductances between a block's ports; pairs of groups that are needed, memory from."""
+    def block(
+        self, rows: range, cols: range, order: str, needed: set[str], free: int, target: _Target | None
+    ) -> _Matrix:
+        """Steps that leave the conductances between a block's ports in a target, or where they are.
+
+        Args:
+            rows, cols: of the leaves.
+            order: of the groups of ports.
+            needed: pairs of groups between which they are asked for.
+            free: where memory is free from.
+            target: none for the whole.
+
+        """
         if len(rows) == len(cols) == 1:
-            return self._leaf(rows, cols, order, needed, free)
+            return self._leaf(rows, cols, order, needed, free, target)
         aside = len(cols) > len(rows)
         cut = cols if aside else rows
         low, high = cut[: len(cut) // 2], cut[len(cut) // 2 :]
         halves = ((rows, low), (rows, high)) if aside else ((low, cols), (high, cols))
         # Groups of the joined block and of its halves: those along the cut come from both.
-        joined, both = (("E", "W"), "NS") if aside else (("S", "N"), "WE")
-        only = {"W": 0, "E": 1, "N": 0, "S": 1}
-        own = [[g for g in order if g in both or only[g] == half] for half in (0, 1)]
-        names = [("*", 0), *((g, half) for g in order for half in (0, 1) if g in own[half])]
-        sizes = [LEAF * (len(rows) if aside else len(cols))]
-        sizes += [LEAF * len(halves[half][0 if g in "WE" else 1]) for g, half in names[1:]]
-        whole, free = self._room([f"{g}{half}" for g, half in names], sizes, free)
+        shared, both = ("EW", "NS") if aside else ("SN", "WE")
+        own = [[g for g in order if g in both or "WENS".index(g) % 2 == half] for half in (0, 1)]
+        names = [(g, half) for g in order for half in (0, 1) if g in own[half]]
+        sizes = [LEAF * len(halves[half][0 if g in "WE" else 1]) for g, half in names]
+        named = ["*", *(f"{g}{half}" for g, half in names)]
+        whole, free = self._room(named, [LEAF * len(rows if aside else cols), *sizes], free)
         for half in (0, 1):
-            self._half(whole, joined[half], half, halves[half], own[half], needed, free)
-        for row, (g, half) in enumerate(names[1:], 1):
-            for h, other in names[row + 1 :]:
+            groups = [shared[half], *own[half]]
+            places = {shared[half]: "*", **{g: f"{g}{half}" for g in own[half]}}
+            wanted = {_pair(g, h) for g in groups for h in groups if shared[half] in (g, h) or _pair(g, h) in needed}
+            goes = _Target(matrix=whole, names=places, added=shared[half] if half else "")
+            self.block(*halves[half], "".join(groups), wanted, free, goes)
+        for i, (g, half) in enumerate(names):
+            for h, other in names[i + 1 :]:
                 if half != other and _pair(g, h) in needed:
                     a, b = f"{g}{half}", f"{h}{other}"
                     self._step(CLEAR, whole.entry(a, b), whole.ld, 0, 0, whole.size[a], whole.size[b], 0)
-        return self._eliminate(whole, "*0", order, needed)
+        return self._eliminate(whole, order, needed, target)
 
-    def _half(
-        self,
-        whole: _Matrix,
-        shared: str,
-        half: int,
-        where: tuple[range, range],
-        own: list[str],
-        needed: set[str],
-        free: int,
-    ) -> None:
-        """Make one half and move it into the matrix of both."""
-        wanted = {pair for pair in needed if pair[0] in own and pair[1] in own} | {
-            _pair(shared, g) for g in (shared, *own)
-        }
-        made = self.block(*where, shared + "".join(own), wanted, free)
-        places = {shared: "*0", **{g: f"{g}{half}" for g in own}}
-        groups = [shared, *own]
-        for i, g in enumerate(groups):
-            columns = [h for h in groups[i:] if _pair(g, h) in wanted]
-            if half == 1 and g == shared:
-                columns = columns[1:]
-                size, to = made.size[g], whole.entry("*0", "*0")
-                self._step(ADD, to, whole.ld, made.entry(g, g), made.ld, size, size, 1)
-            follows = {a: b for a, b in pairwise(groups) if whole.start[places[b]] == whole.end(places[a])}
-            for run in _runs(columns, follows):
-                size = made.size[g], sum(made.size[h] for h in run)
-                to, source = whole.entry(places[g], places[run[0]]), made.entry(g, run[0])
-                self._step(COPY, to, whole.ld, source, made.ld, *size, int(run[0] == g))
-
-    def _leaf(self, rows: range, cols: range, order: str, needed: set[str], free: int) -> _Matrix:
+    def _leaf(
+        self, rows: range, cols: range, order: str, needed: set[str], free: int, target: _Target | None
+    ) -> _Matrix:
         gone = [g for g in "EN" if g not in order]
         whole, _ = self._room([*gone, *order], [LEAF] * (len(gone) + len(order)), free)
         self.leaves.append((rows[0], cols[0]))
         self._step(TAKE, whole.at, whole.ld, *(whole.start[g] for g in "WENS"))
-        return self._eliminate(whole, "".join(gone), order, needed)
+        return self._eliminate(whole, order, needed, target)
 
     def _room(self, names: Sequence[str], sizes: Sequence[int], free: int) -> tuple[_Matrix, int]:
         total = sum(sizes)
@@ -156,22 +162,30 @@ class _Maker:
         self.room = max(self.room, after)
         return _Matrix(at=free, ld=ld, start=start, size=dict(zip(names, sizes, strict=True))), after
 
-    def _eliminate(self, whole: _Matrix, gone: str, order: str, needed: set[str]) -> _Matrix:
-        """Eliminate the first nodes and leave what is needed between the others, as groups of the block."""
-        names = [name for name in whole.start if name[0] in order]
-        groups = {g: [name for name in names if name[0] == g] for g in order}
-        start = {g: whole.start[parts[0]] for g, parts in groups.items()}
-        size = {g: sum(whole.size[name] for name in parts) for g, parts in groups.items()}
+    def _eliminate(self, whole: _Matrix, order: str, needed: set[str], target: _Target | None) -> _Matrix:
+        """Eliminate the first nodes and leave in the target what is needed between the others, as groups of the block."""
+        parts = {g: [name for name in whole.start if name[0] == g] for g in order}
+        start = {g: whole.start[names[0]] for g, names in parts.items()}
+        size = {g: sum(whole.size[name] for name in names) for g, names in parts.items()}
         made = _Matrix(at=whole.at, ld=whole.ld, start=start, size=size)
+        goes = target or _Target(matrix=made, names={g: g for g in order}, added="")
         nodes = start[order[0]]
         if nodes:
             self._step(ELIMINATE, made.at, made.ld, nodes, sum(whole.size.values()))
-        for i, g in enumerate(order if nodes else ""):
-            columns = [h for h in order[i:] if _pair(g, h) in needed]
-            for run in _runs(columns, dict(pairwise(order))):
-                ends = start[g], made.end(g), start[run[0]], made.end(run[-1])
-                self._step(LEAVE, made.at, made.ld, nodes, *ends, int(run[0] == g))
+        for i, g in enumerate(order):
+            for run in goes.runs(g, [h for h in order[i:] if _pair(g, h) in needed]):
+                self._leave(made, goes, g, run, nodes)
         return made
+
+    def _leave(self, made: _Matrix, goes: _Target, g: str, run: list[str], nodes: int) -> None:
+        top, left, right, triangle = made.start[g], made.start[run[0]], made.end(run[-1]), int(run[0] == g)
+        to, its = goes.matrix.entry(goes.names[g], goes.names[run[0]]), goes.matrix.ld
+        added = int(g == run[0] == goes.added)
+        if nodes or added:
+            ends = top, made.end(g), left, right, triangle
+            self._step(LEAVE, to - top * its - left, its, made.at, made.ld, *ends, nodes, added)
+        else:
+            self._step(COPY, to, its, made.entry(g, run[0]), made.ld, made.size[g], right - left, triangle)
 
     def _step(self, *numbers: int) -> None:
         self.steps.append([*numbers, *([0] * (WIDTH - len(numbers)))])
@@ -179,14 +193,3 @@ class _Maker:
 
 def _pair(g: str, h: str) -> str:
     return "".join(sorted((g, h), key="WENS".index))
-
-
-def _runs(columns: list[str], follows: dict[str, str]) -> list[list[str]]:
-    """Groups that lie side by side, together."""
-    runs: list[list[str]] = []
-    for h in columns:
-        if runs and follows.get(runs[-1][-1]) == h:
-            runs[-1].append(h)
-        else:
-            runs.append([h])
-    return runs

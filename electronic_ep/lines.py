@@ -24,7 +24,7 @@ from numba import extending, types
 from numba.core import cgutils
 from torch import Tensor
 
-from electronic_ep.dissection import ADD, CLEAR, COPY, ELIMINATE, LEAF, LEAVE, TAKE, plan
+from electronic_ep.dissection import COPY, ELIMINATE, LEAF, LEAVE, TAKE, plan
 from ep_core.compiled import compiled
 
 intrinsic: Any = extending.intrinsic
@@ -103,35 +103,36 @@ class _Vectors:
         return self.plus(a, self.times(b, c))
 
 
-def _gathers(high: int, wide: int, lanes: bool, fresh: bool) -> Callable[..., Any]:
+def _gathers(high: int, wide: int, lanes: bool, old: bool, added: bool = False) -> Callable[..., Any]:
     """Sums over depth for `high` rows, columns first to last in groups of `wide` vectors and then one by one."""
 
-    def typed(typing, room, to, ld, x, ldx, depth, row, first, last):
+    def typed(typing, room, to, its, at, ld, x, ldx, depth, row, first, last):
         def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             v = _Vectors(builder, context.make_array(signature.args[0])(context, builder, values[0]))
-            to, ld, x, ldx, depth, row, first, last = values[1:]
+            to, its, at, ld, x, ldx, depth, row, first, last = values[1:]
             unit, across = (LANES, 1) if lanes else (1, LANES)  # numbers an entry; columns a vector
 
+            def places(start: Any, line: Any, column: Any, count: int) -> list[Any]:
+                lines = [v.add(start, v.mul(v.add(v.mul(v.add(row, r), line), column), unit)) for r in range(high)]
+                return [v.add(place, c * LANES) for place in lines for c in range(count)]
+
             def some(column: Any, count: int) -> None:
-                line = [v.add(to, v.mul(v.add(v.mul(v.add(row, r), ld), column), unit)) for r in range(high)]
-                places = [[v.add(at, c * LANES) for c in range(count)] for at in line]
-                zero = ir.Constant(v.kind, [0.0] * LANES)
-                sums = [[cgutils.alloca_once(builder, v.kind) for _ in at] for at in places]
-                for r in range(high):
-                    for place, total in zip(places[r], sums[r], strict=True):
-                        builder.store(zero if fresh else v.load(place), total)
+                there, here = places(to, its, column, count), places(at, ld, column, count)
+                sums = [cgutils.alloca_once(builder, v.kind) for _ in there]
+                for total, place in zip(sums, here, strict=True):
+                    builder.store(v.load(place) if old else v.zero(), total)
                 with cgutils.for_range(builder, depth) as loop:
                     start = v.mul(loop.index, ldx)
-                    at = v.add(x, v.mul(v.add(start, column), unit))
-                    right = [v.load(v.add(at, c * LANES)) for c in range(count)]
-                    at = v.add(x, v.mul(v.add(start, row), unit))
+                    place = v.add(x, v.mul(v.add(start, column), unit))
+                    right = [v.load(v.add(place, c * LANES)) for c in range(count)]
+                    place = v.add(x, v.mul(v.add(start, row), unit))
                     for r in range(high):
-                        left = v.load(v.add(at, r * LANES)) if lanes else v.each(v.add(at, r))
-                        for c in range(count):
-                            builder.store(v.more(builder.load(sums[r][c]), left, right[c]), sums[r][c])
-                for r in range(high):
-                    for place, total in zip(places[r], sums[r], strict=True):
-                        v.store(builder.load(total), place)
+                        left = v.load(v.add(place, r * LANES)) if lanes else v.each(v.add(place, r))
+                        for total, value in zip(sums[r * count : (r + 1) * count], right, strict=True):
+                            builder.store(v.more(builder.load(total), left, value), total)
+                for total, place in zip(sums, there, strict=True):
+                    value = builder.load(total)
+                    v.store(v.plus(value, v.load(place)) if added else value, place)
 
             columns = builder.sub(last, first)
             groups = builder.sdiv(columns, v.number(wide * across))
@@ -143,18 +144,19 @@ def _gathers(high: int, wide: int, lanes: bool, fresh: bool) -> Callable[..., An
                     some(v.add(done, v.mul(loop.index, across)), 1)
             return context.get_dummy_value()
 
-        return types.void(room, to, ld, x, ldx, depth, row, first, last), code
+        return types.void(room, to, its, at, ld, x, ldx, depth, row, first, last), code
 
     return typed
 
 
-# C[row : row + high, first : last] += sum over k < depth of X[k, row : row + high]' X[k, first : last]
-HIGH = 8 if WIDE else 4
-_gather = intrinsic(_gathers(HIGH, 2 if WIDE else 1, lanes=False, fresh=False))
-# The same with lanes behind each entry; the second one overwrites C
-LEAF_HIGH = 4
-_gather_lanes = intrinsic(_gathers(LEAF_HIGH, 4 if WIDE else 2, lanes=True, fresh=False))
-_fill_lanes = intrinsic(_gathers(LEAF_HIGH, 4 if WIDE else 2, lanes=True, fresh=True))
+# D[row : row + high, first : last] = C there + sum over k < depth of X[k, row : row + high]' X[k, first : last],
+# added to D, or without C; D and its row length, C and its, X and its. In lanes every entry has them behind it.
+HIGH, LEAF_HIGH = 8 if WIDE else 4, 4
+_gather = intrinsic(_gathers(HIGH, 2 if WIDE else 1, lanes=False, old=True))
+_gather_more = intrinsic(_gathers(HIGH, 2 if WIDE else 1, lanes=False, old=True, added=True))
+_gather_lanes = intrinsic(_gathers(LEAF_HIGH, 4 if WIDE else 2, lanes=True, old=True))
+_gather_lanes_more = intrinsic(_gathers(LEAF_HIGH, 4 if WIDE else 2, lanes=True, old=True, added=True))
+_fill_lanes = intrinsic(_gathers(LEAF_HIGH, 4 if WIDE else 2, lanes=True, old=False))
 
 
 @intrinsic
@@ -179,23 +181,17 @@ def _reduce(typing, room, at, ld, first, last):
     return types.void(room, at, ld, first, last), code
 
 
-def _moves(added: bool) -> Callable[..., Any]:
-    def typed(typing, room, to, start, count):
-        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            v = _Vectors(builder, context.make_array(signature.args[0])(context, builder, values[0]))
-            to, start, count = values[1:]
-            with cgutils.for_range(builder, builder.sdiv(count, v.number(LANES))) as loop:
-                piece = v.mul(loop.index, LANES)
-                place, value = v.add(to, piece), v.load(v.add(start, piece))
-                v.store(v.plus(v.load(place), value) if added else value, place)
-            return context.get_dummy_value()
+@intrinsic
+def _copy(typing, room, to, start, count):
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        v = _Vectors(builder, context.make_array(signature.args[0])(context, builder, values[0]))
+        to, start, count = values[1:]
+        with cgutils.for_range(builder, builder.sdiv(count, v.number(LANES))) as loop:
+            piece = v.mul(loop.index, LANES)
+            v.store(v.load(v.add(start, piece)), v.add(to, piece))
+        return context.get_dummy_value()
 
-        return types.void(room, to, start, count), code
-
-    return typed
-
-
-_copy, _add = (intrinsic(_moves(added=added)) for added in (False, True))
+    return types.void(room, to, start, count), code
 
 
 @intrinsic
@@ -288,7 +284,7 @@ def _eliminate(room, sums, at, ld, nodes, size):
     for row in range(0, nodes, LEAF):
         after = row + LEAF
         for half in range(row, after, HIGH):
-            _gather(room, at, ld, at, ld, row, half, row, size)
+            _gather(room, at, ld, at, ld, at, ld, row, half, row, size)
         square = at + row * ld + row
         for k in range(LEAF):
             line = at + (row + k) * ld
@@ -314,23 +310,35 @@ def _eliminate(room, sums, at, ld, nodes, size):
 
 
 @compiled
-def _leave(room, at, ld, nodes, top, bottom, left, right, triangle):
+def _leave(room, to, its, at, ld, top, bottom, left, right, triangle, nodes, added):
     for row in range(top, bottom, HIGH):
-        first = row // LEAF * LEAF if triangle else left
-        _gather(room, at, ld, at, ld, nodes, row, first, right)
+        first = left + (row - top) // LEAF * LEAF * triangle
+        if added:
+            _gather_more(room, to, its, at, ld, at, ld, nodes, row, first, right)
+        else:
+            _gather(room, to, its, at, ld, at, ld, nodes, row, first, right)
 
 
 @compiled
-def _move(room, kind, unit, at, ld, start, old, rows, cols, triangle):
+def _leave_lanes(room, to, its, at, ld, top, bottom, left, right, triangle, nodes, added):
+    to, at = to * LANES, at * LANES
+    for row in range(top, bottom, LEAF_HIGH):
+        first = left + (row - top) * triangle
+        if added:
+            _gather_lanes_more(room, to, its, at, ld, at, ld, nodes, row, first, right)
+        else:
+            _gather_lanes(room, to, its, at, ld, at, ld, nodes, row, first, right)
+
+
+@compiled
+def _move(room, kind, unit, to, its, at, ld, rows, cols, triangle):
     for row in range(rows):
         first = row // LEAF * LEAF if triangle else 0
-        to, source, count = (at + row * ld + first) * unit, (start + row * old + first) * unit, (cols - first) * unit
+        place, start, count = (to + row * its + first) * unit, (at + row * ld + first) * unit, (cols - first) * unit
         if kind == COPY:
-            _copy(room, to, source, count)
-        elif kind == ADD:
-            _add(room, to, source, count)
+            _copy(room, place, start, count)
         else:
-            room[to : to + count] = 0.0
+            room[place : place + count] = 0.0
 
 
 @compiled
@@ -360,12 +368,12 @@ def _leaves(room, wire, between):
             if row < LEAF - 1:
                 # Those below are the next that go
                 to = after - BELOW * LINE
-                _fill_lanes(room, to - BELOW * LANES, PORTS, at, PORTS, LEAF, i, i, NORTH)
-                _fill_lanes(room, to, PORTS, at, PORTS, LEAF, i, NORTH, ports)
+                _fill_lanes(room, to - BELOW * LANES, PORTS, 0, 0, at, PORTS, LEAF, i, i, NORTH)
+                _fill_lanes(room, to, PORTS, 0, 0, at, PORTS, LEAF, i, NORTH, ports)
             else:
-                _fill_lanes(room, 0, PORTS, at, PORTS, LEAF, i, i, ports)
+                _fill_lanes(room, 0, PORTS, 0, 0, at, PORTS, LEAF, i, i, ports)
         for i in range(NORTH, ports, LEAF_HIGH):
-            _gather_lanes(room, 0, PORTS, at, PORTS, LEAF, i, i, ports)
+            _gather_lanes(room, 0, PORTS, 0, PORTS, at, PORTS, LEAF, i, i, ports)
 
 
 @compiled
@@ -424,7 +432,7 @@ def _one_by_one(g, wires, steps, leaves, room, result, ld, out):
             elif kind == ELIMINATE:
                 _eliminate(tree, sums, at, n, step[3], step[4])
             elif kind == LEAVE:
-                _leave(tree, at, n, step[3], step[4], step[5], step[6], step[7], step[8])
+                _leave(tree, at, n, step[3], step[4], step[5], step[6], step[7], step[8], step[9], step[10], step[11])
             else:
                 _move(tree, kind, 1, at, n, step[3], step[4], step[5], step[6], step[7])
         for i in range(g.shape[1]):
@@ -449,12 +457,10 @@ def _side_by_side(g, wires, steps, leaves, room, result, ld, out):
         elif kind == ELIMINATE:
             for row in range(0, step[3], LEAF):
                 for i in range(row, row + LEAF, LEAF_HIGH):
-                    _gather_lanes(tree, at * LANES, n, at * LANES, n, row, i, i, step[4])
+                    _gather_lanes(tree, at * LANES, n, at * LANES, n, at * LANES, n, row, i, i, step[4])
                 _stack(tree, (at + row * n + row) * LANES, n, step[4] - row)
         elif kind == LEAVE:
-            for row in range(step[4], step[5], LEAF_HIGH):
-                first = row if step[8] else step[6]
-                _gather_lanes(tree, at * LANES, n, at * LANES, n, step[3], row, first, step[7])
+            _leave_lanes(tree, at, n, step[3], step[4], step[5], step[6], step[7], step[8], step[9], step[10], step[11])
         else:
             _move(tree, kind, LANES, at, n, step[3], step[4], step[5], step[6], step[7])
     for i in range(g.shape[1]):
