@@ -12,7 +12,6 @@ not at what that calls.
 
 from collections.abc import Callable
 from functools import lru_cache
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -44,11 +43,11 @@ SUM = ("contract", "reassoc", "nsz")
 
 
 class _Vectors:
-    """Vector operations on a flat array of doubles."""
+    """Operations on vectors of a flat array of doubles, or on single ones."""
 
-    def __init__(self, builder: Any, array: Any) -> None:
-        self.builder, self.data = builder, array.data
-        self.kind = ir.VectorType(ir.DoubleType(), LANES)
+    def __init__(self, builder: Any, array: Any, lanes: int = LANES) -> None:
+        self.builder, self.data, self.lanes = builder, array.data, lanes
+        self.kind = ir.DoubleType() if lanes == 1 else ir.VectorType(ir.DoubleType(), lanes)
 
     def number(self, value: int) -> Any:
         return ir.Constant(ir.IntType(64), value)
@@ -66,10 +65,10 @@ class _Vectors:
         return self.builder.bitcast(self.builder.gep(self.data, [place]), self.kind.as_pointer())
 
     def load(self, place: Any) -> Any:
-        return self.builder.load(self._at(place), align=8 * LANES)
+        return self.builder.load(self._at(place), align=8 * self.lanes)
 
     def store(self, value: Any, place: Any) -> None:
-        self.builder.store(value, self._at(place), align=8 * LANES)
+        self.builder.store(value, self._at(place), align=8 * self.lanes)
 
     def splat(self, value: Any) -> Any:
         nothing, first = ir.Constant(self.kind, ir.Undefined), ir.Constant(ir.IntType(32), 0)
@@ -79,11 +78,21 @@ class _Vectors:
     def each(self, place: Any) -> Any:
         return self.splat(self.builder.load(self.builder.gep(self.data, [place])))
 
-    def zero(self) -> Any:
-        return ir.Constant(self.kind, [0.0] * LANES)
+    def constant(self, value: float) -> Any:
+        return ir.Constant(self.kind, value if self.lanes == 1 else [value] * self.lanes)
 
-    def plus(self, a: Any, b: Any) -> Any:
-        return self.builder.fadd(a, b, flags=SUM)
+    def total(self, a: Any) -> Any:
+        """Of all lanes."""
+        kind = ir.FunctionType(ir.DoubleType(), [ir.DoubleType(), self.kind])
+        name = f"llvm.vector.reduce.fadd.v{self.lanes}f64"
+        summed = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        return self.builder.call(summed, [ir.Constant(ir.DoubleType(), 0.0), a], fastmath=SUM)
+
+    def plus(self, *terms: Any) -> Any:
+        total = terms[0]
+        for term in terms[1:]:
+            total = self.builder.fadd(total, term, flags=SUM)
+        return total
 
     def times(self, *factors: Any) -> Any:
         product = factors[0]
@@ -92,11 +101,13 @@ class _Vectors:
         return product
 
     def over(self, a: Any) -> Any:
-        return self.builder.fdiv(ir.Constant(self.kind, [1.0] * LANES), a)
+        return self.builder.fdiv(self.constant(1.0), a)
 
     def root(self, a: Any) -> Any:
         kind = ir.FunctionType(self.kind, [self.kind])
-        sqrt = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.sqrt.v{LANES}f64")
+        sqrt = cgutils.get_or_insert_function(
+            self.builder.module, kind, f"llvm.sqrt.{'' if self.lanes == 1 else f'v{self.lanes}'}f64"
+        )
         return self.builder.call(sqrt, [a])
 
     def more(self, a: Any, b: Any, c: Any) -> Any:
@@ -120,7 +131,7 @@ def _gathers(high: int, wide: int, lanes: bool, old: bool, added: bool = False) 
                 there, here = places(to, its, column, count), places(at, ld, column, count)
                 sums = [cgutils.alloca_once(builder, v.kind) for _ in there]
                 for total, place in zip(sums, here, strict=True):
-                    builder.store(v.load(place) if old else v.zero(), total)
+                    builder.store(v.load(place) if old else v.constant(0.0), total)
                 with cgutils.for_range(builder, depth) as loop:
                     start = v.mul(loop.index, ldx)
                     place = v.add(x, v.mul(v.add(start, column), unit))
@@ -159,26 +170,58 @@ _gather_lanes_more = intrinsic(_gathers(LEAF_HIGH, 4 if WIDE else 2, lanes=True,
 _fill_lanes = intrinsic(_gathers(LEAF_HIGH, 4 if WIDE else 2, lanes=True, old=False))
 
 
-@intrinsic
-def _reduce(typing, room, at, ld, first, last):
-    """Rows X_k <- f_k (X_k + sum over m < k of X_k's entry in X_m, times X_m), with both in the square at `at`."""
+def _panels(lanes: bool) -> Callable[..., Any]:
+    """Eight nodes one by one: their rows, the square of them first, become X, by which C += X' X for all others."""
 
-    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        v = _Vectors(builder, context.make_array(signature.args[0])(context, builder, values[0]))
-        at, ld, first, last = values[1:]
-        lines = [v.add(at, v.mul(ld, r)) for r in range(LEAF)]
-        with cgutils.for_range(builder, builder.sdiv(builder.sub(last, first), v.number(LANES))) as loop:
-            column = v.add(first, v.mul(loop.index, LANES))
-            rows = [v.load(v.add(line, column)) for line in lines]
-            for k in range(LEAF):
-                rows[k] = builder.fmul(rows[k], v.each(v.add(lines[k], k)), flags=SUM)
-                for m in range(k + 1, LEAF):
-                    rows[m] = v.more(rows[m], v.each(v.add(lines[k], m)), rows[k])
-            for line, value in zip(lines, rows, strict=True):
-                v.store(value, v.add(line, column))
-        return context.get_dummy_value()
+    def typed(typing, room, at, ld, last):
+        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            array = context.make_array(signature.args[0])(context, builder, values[0])
+            v, at, ld, last = _Vectors(builder, array), *values[1:]
+            one, unit, across = (v, LANES, 1) if lanes else (_Vectors(builder, array, 1), 1, LANES)
+            lines = [v.add(at, v.mul(v.mul(ld, k), unit)) for k in range(LEAF)]
 
-    return types.void(room, at, ld, first, last), code
+            def square(k: int, m: int) -> Any:
+                return v.add(lines[k], m * unit)
+
+            def columns() -> Any:
+                return cgutils.for_range(builder, builder.sdiv(v.add(last, -LEAF), v.number(across)))
+
+            totals = [cgutils.alloca_once_value(builder, v.constant(0.0)) for _ in range(LEAF)]
+            with columns() as loop:
+                column = v.add(v.mul(loop.index, LANES), LEAF * unit)
+                for line, total in zip(lines, totals, strict=True):
+                    builder.store(v.plus(builder.load(total), v.load(v.add(line, column))), total)
+            sums = [builder.load(total) if lanes else v.total(builder.load(total)) for total in totals]
+            rows = [[one.load(square(k, m)) for m in range(k + 1, LEAF)] for k in range(LEAF)]
+            for k, row in enumerate(rows):
+                inverse = one.over(one.plus(sums[k], *row))
+                factor = one.root(inverse)
+                one.store(factor, square(k, k))
+                for m, value in enumerate(row, k + 1):
+                    share = one.times(value, inverse)
+                    sums[m] = one.more(sums[m], share, sums[k])
+                    for j in range(m + 1, LEAF):
+                        rows[m][j - m - 1] = one.more(rows[m][j - m - 1], share, row[j - k - 1])
+                    one.store(one.times(value, factor), square(k, m))
+            held = v.load if lanes else v.each
+            with columns() as loop:
+                column = v.add(v.mul(loop.index, LANES), LEAF * unit)
+                values = [v.load(v.add(line, column)) for line in lines]
+                for k in range(LEAF):
+                    values[k] = v.times(values[k], held(square(k, k)))
+                    for m in range(k + 1, LEAF):
+                        values[m] = v.more(values[m], held(square(k, m)), values[k])
+                for line, value in zip(lines, values, strict=True):
+                    v.store(value, v.add(line, column))
+            return context.get_dummy_value()
+
+        return types.void(room, at, ld, last), code
+
+    return typed
+
+
+# From the first of the eight to so many columns
+_panel, _panel_lanes = (intrinsic(_panels(lanes=lanes)) for lanes in (False, True))
 
 
 @intrinsic
@@ -218,8 +261,8 @@ def _chain(typing, room, devices, before, wire, square, west, own):
         v.store(u[0], own)
         for x, value in enumerate((*u[1:], g[-1])):
             v.store(value, v.add(west, x * LINE + LANES))
-        v.store(v.zero(), v.add(west, (LEAF - 1) * LINE))
-        q = v.zero()
+        v.store(v.constant(0.0), v.add(west, (LEAF - 1) * LINE))
+        q = v.constant(0.0)
         for y in reversed(range(LEAF - 1)):
             q = v.more(f[y], v.times(h[y], h[y]), q)
             share = v.times(g[y], q)
@@ -232,81 +275,20 @@ def _chain(typing, room, devices, before, wire, square, west, own):
     return types.void(room, devices, before, wire, square, west, own), code
 
 
-@intrinsic
-def _stack(typing, room, at, ld, ports):
-    """The rows of eight bit nodes that go, their square first: `_square` and `_reduce` in lanes."""
-
-    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        v = _Vectors(builder, context.make_array(signature.args[0])(context, builder, values[0]))
-        at, ld, ports = values[1:]
-        lines = [v.add(at, v.mul(ld, k * LANES)) for k in range(LEAF)]
-        totals = [cgutils.alloca_once_value(builder, v.zero()) for _ in range(LEAF)]
-
-        def columns() -> Any:
-            return cgutils.for_range(builder, builder.sub(ports, v.number(LEAF)))
-
-        with columns() as loop:
-            column = v.mul(v.add(loop.index, LEAF), LANES)
-            for line, total in zip(lines, totals, strict=True):
-                builder.store(v.plus(builder.load(total), v.load(v.add(line, column))), total)
-        sums = [builder.load(total) for total in totals]
-        rows = [[v.load(v.add(lines[k], m * LANES)) for m in range(k + 1, LEAF)] for k in range(LEAF)]
-        for k, row in enumerate(rows):
-            total = sums[k]
-            for value in row:
-                total = v.plus(total, value)
-            factor = v.over(v.root(total))
-            v.store(factor, v.add(lines[k], k * LANES))
-            row[:] = [v.times(value, factor) for value in row]
-            left = v.times(sums[k], factor)
-            for m, share in enumerate(row, k + 1):
-                v.store(share, v.add(lines[k], m * LANES))
-                sums[m] = v.more(sums[m], share, left)
-                for j in range(m + 1, LEAF):
-                    rows[m][j - m - 1] = v.more(rows[m][j - m - 1], share, row[j - k - 1])
-        with columns() as loop:
-            column = v.mul(v.add(loop.index, LEAF), LANES)
-            values = [v.load(v.add(line, column)) for line in lines]
-            for k in range(LEAF):
-                values[k] = v.times(values[k], v.load(v.add(lines[k], k * LANES)))
-                for m in range(k + 1, LEAF):
-                    values[m] = v.more(values[m], v.load(v.add(lines[k], m * LANES)), values[k])
-            for line, value in zip(lines, values, strict=True):
-                v.store(value, v.add(line, column))
-        return context.get_dummy_value()
-
-    return types.void(room, at, ld, ports), code
+@compiled
+def _eliminate(room, at, ld, nodes, size):
+    for row in range(0, nodes, LEAF):
+        for half in range(row, row + LEAF, HIGH):
+            _gather(room, at, ld, at, ld, at, ld, row, half, row, size)
+        _panel(room, at + row * ld + row, ld, size - row)
 
 
 @compiled
-def _eliminate(room, sums, at, ld, nodes, size):
-    """The first nodes, eight at a time: their rows become X, by which C += X' X for all others."""
+def _eliminate_lanes(room, at, ld, nodes, size):
     for row in range(0, nodes, LEAF):
-        after = row + LEAF
-        for half in range(row, after, HIGH):
-            _gather(room, at, ld, at, ld, at, ld, row, half, row, size)
-        square = at + row * ld + row
-        for k in range(LEAF):
-            line = at + (row + k) * ld
-            total = 0.0
-            for column in range(after, size):
-                total += room[line + column]
-            sums[k] = total
-        for k in range(LEAF):
-            line = square + k * ld
-            total = sums[k]
-            for m in range(k + 1, LEAF):
-                total += room[line + m]
-            factor = 1 / sqrt(total)
-            room[line + k] = factor
-            for m in range(k + 1, LEAF):
-                room[line + m] *= factor
-            for m in range(k + 1, LEAF):
-                share = room[line + m]
-                sums[m] += share * sums[k] * factor
-                for j in range(m + 1, LEAF):
-                    room[square + m * ld + j] += share * room[line + j]
-        _reduce(room, square, ld, LEAF, size - row)
+        for half in range(row, row + LEAF, LEAF_HIGH):
+            _gather_lanes(room, at * LANES, ld, at * LANES, ld, at * LANES, ld, row, half, half, size)
+        _panel_lanes(room, (at + row * ld + row) * LANES, ld, size - row)
 
 
 @compiled
@@ -363,7 +345,7 @@ def _leaves(room, wire, between):
             room[below : below + LEAF * LANES] = 0.0
             for lane in range(LANES):
                 room[below + j * LANES + lane] = between if row < LEAF - 1 else room[AT_AFTER + lane]
-        _stack(room, at, PORTS, ports)
+        _panel_lanes(room, at, PORTS, ports)
         for i in range(BELOW, NORTH, LEAF_HIGH):
             if row < LEAF - 1:
                 # Those below are the next that go
@@ -413,7 +395,7 @@ def _place(room, g, up, aside, lane, wires, bottom):
 @compiled
 def _one_by_one(g, wires, steps, leaves, room, result, ld, out):
     """out[tile] for g[tile]; wires: between devices along words and bits, before the first and after the last ones."""
-    tree, sums, count = room[AT_TREE:], np.empty(LEAF), len(leaves)
+    tree, count = room[AT_TREE:], len(leaves)
     bottom, taken = leaves[:, 0].max(), 0
     filled = (bottom + 1) * LEAF - g.shape[1]
     for tile in range(len(g)):
@@ -430,7 +412,7 @@ def _one_by_one(g, wires, steps, leaves, room, result, ld, out):
                 _take(room, tree, 1, taken % LANES, at, n, step[3:7])
                 taken += 1
             elif kind == ELIMINATE:
-                _eliminate(tree, sums, at, n, step[3], step[4])
+                _eliminate(tree, at, n, step[3], step[4])
             elif kind == LEAVE:
                 _leave(tree, at, n, step[3], step[4], step[5], step[6], step[7], step[8], step[9], step[10], step[11])
             else:
@@ -455,10 +437,7 @@ def _side_by_side(g, wires, steps, leaves, room, result, ld, out):
             _take(room, tree, LANES, 0, at, n, step[3:7])
             taken += 1
         elif kind == ELIMINATE:
-            for row in range(0, step[3], LEAF):
-                for i in range(row, row + LEAF, LEAF_HIGH):
-                    _gather_lanes(tree, at * LANES, n, at * LANES, n, at * LANES, n, row, i, i, step[4])
-                _stack(tree, (at + row * n + row) * LANES, n, step[4] - row)
+            _eliminate_lanes(tree, at, n, step[3], step[4])
         elif kind == LEAVE:
             _leave_lanes(tree, at, n, step[3], step[4], step[5], step[6], step[7], step[8], step[9], step[10], step[11])
         else:
