@@ -237,6 +237,33 @@ def _copy(typing, room, to, start, count):
     return types.void(room, to, start, count), code
 
 
+def _picks(lanes: bool) -> Callable[..., Any]:
+    """Eight entries that lie `along` from each other, side by side."""
+
+    def typed(typing, room, to, start, along):
+        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            v = _Vectors(builder, context.make_array(signature.args[0])(context, builder, values[0]))
+            to, start, along = values[1:]
+            vector = ir.Constant(v.kind, ir.Undefined)
+            for j in range(LEAF):
+                place = v.add(start, v.mul(along, j))
+                if lanes:
+                    v.store(v.load(place), v.add(to, j * LANES))
+                else:
+                    value = builder.load(builder.gep(v.data, [place]))
+                    vector = builder.insert_element(vector, value, ir.Constant(ir.IntType(32), j))
+            if not lanes:
+                v.store(vector, to)
+            return context.get_dummy_value()
+
+        return types.void(room, to, start, along), code
+
+    return typed
+
+
+_pick, _pick_lanes = (intrinsic(_picks(lanes=lanes)) for lanes in (False, True))
+
+
 @intrinsic
 def _chain(typing, room, devices, before, wire, square, west, own):
     """What the inner nodes of a row of devices leave between W, the bit nodes and E, added to what is in `square`.
@@ -258,7 +285,7 @@ def _chain(typing, room, devices, before, wire, square, west, own):
             seen.append(u)
             u = [v.times(value, h[y]) for value in (*u, g[y])]
             total = v.times(total, h[y])
-        v.store(u[0], own)
+        v.store(u[0], v.mul(v.add(v.mul(own, PORTS + 1), 1), LANES))
         for x, value in enumerate((*u[1:], g[-1])):
             v.store(value, v.add(west, x * LINE + LANES))
         v.store(v.constant(0.0), v.add(west, (LEAF - 1) * LINE))
@@ -326,25 +353,26 @@ def _move(room, kind, unit, to, its, at, ld, rows, cols, triangle):
 @compiled
 def _leaves(room, wire, between):
     """Eight leaves at the start of `room` from devices[row, device, lane] and ends there: the matrix of their ports."""
-    room[BELOW * LINE : AT_DEVICES] = 0.0
-    for row in range(LEAF):
+    for port in range(NORTH, PORTS):
+        room[port * LINE + port // LEAF_HIGH * LEAF_HIGH * LANES : (port + 1) * LINE] = 0.0
+    _chain(room, AT_DEVICES, AT_BEFORE, wire, NORTH * LINE + NORTH * LANES, NORTH * LINE + SIDES * LANES, SIDES)
+    ports = SIDES
+    for row in range(1, LEAF):
         west, devices = SIDES + 2 * row, AT_DEVICES + row * LEAF * LANES
-        own, at = west * LINE + (west + 1) * LANES, AT_ROWS + row % 2 * LEAF * LINE
-        after = AT_ROWS + (row + 1) % 2 * LEAF * LINE
-        if row == 0:
-            corner = NORTH * LINE
-            _chain(room, devices, AT_BEFORE, wire, corner + NORTH * LANES, corner + west * LANES, own)
-            for j in range(LEAF):
-                for lane in range(LANES):
-                    room[after + j * LINE + (NORTH + j) * LANES + lane] = between
-            continue
-        _chain(room, devices, AT_BEFORE, wire, at, at + west * LANES, own)
-        ports = (west + 1 + LEAF_HIGH) // LEAF_HIGH * LEAF_HIGH
+        at, after = AT_ROWS + row % 2 * LEAF * LINE, AT_ROWS + (row + 1) % 2 * LEAF * LINE
+        known, ports = ports, (west + 1 + LEAF_HIGH) // LEAF_HIGH * LEAF_HIGH
         for j in range(LEAF):
-            below = at + j * LINE + BELOW * LANES
-            room[below : below + LEAF * LANES] = 0.0
-            for lane in range(LANES):
-                room[below + j * LANES + lane] = between if row < LEAF - 1 else room[AT_AFTER + lane]
+            line = at + j * LINE
+            if row == 1:
+                room[line : line + SIDES * LANES] = 0.0
+                _wire(room, line + (NORTH + j) * LANES, between)
+            room[line + BELOW * LANES : line + NORTH * LANES] = 0.0
+            room[line + known * LANES : line + ports * LANES] = 0.0
+            if row < LEAF - 1:
+                _wire(room, line + (BELOW + j) * LANES, between)
+            else:
+                _copy(room, line + (BELOW + j) * LANES, AT_AFTER, LANES)
+        _chain(room, devices, AT_BEFORE, wire, at, at + west * LANES, west)
         _panel_lanes(room, at, PORTS, ports)
         for i in range(BELOW, NORTH, LEAF_HIGH):
             if row < LEAF - 1:
@@ -356,29 +384,33 @@ def _leaves(room, wire, between):
                 _fill_lanes(room, 0, PORTS, 0, 0, at, PORTS, LEAF, i, i, ports)
         for i in range(NORTH, ports, LEAF_HIGH):
             _gather_lanes(room, 0, PORTS, 0, PORTS, at, PORTS, LEAF, i, i, ports)
+    for i in range(SIDES, PORTS):
+        for j in range(i + 1, PORTS):
+            _copy(room, j * LINE + i * LANES, i * LINE + j * LANES, LANES)
 
 
 @compiled
-def _take(room, tree, unit, lane, at, ld, starts):
-    """A leaf out of its lane, or in all lanes, its ports in the order that `starts` gives for W, E, N and S."""
+def _wire(room, at, conductance):
+    for lane in range(LANES):
+        room[at + lane] = conductance
+
+
+@compiled
+def _take(room, lane, at, ld, starts):
+    """A leaf out of its lane, or in all lanes (-1), its ports in the order that `starts` gives for W, E, N and S."""
     first, step = (SIDES, SIDES + 1, NORTH, BELOW), (2, 2, 1, 1)
     for p in range(4):
         for q in range(4):
-            if starts[p] > starts[q]:
-                continue
-            # Both are among the sides, or one after the other
-            mixed = p == q or p + q == 1
-            down, aside = (LINE, LANES) if first[p] < first[q] else (LANES, LINE)
-            for i in range(LEAF):
-                to, row = (at + (starts[p] + i) * ld + starts[q]) * unit, first[p] + i * step[p]
-                start, along = lane + row * down + first[q] * aside, step[q] * aside
-                for j in range(LEAF):
-                    source = start + j * along
-                    if mixed:
-                        col = first[q] + j * step[q]
-                        source = lane + min(row, col) * LINE + max(row, col) * LANES
-                    for k in range(unit):
-                        tree[to + j * unit + k] = room[source + k]
+            if starts[p] <= starts[q]:
+                # The square of W and E is whole, of others there is what lies above the diagonal
+                down, aside = (LINE, LANES) if first[p] <= first[q] or q == 0 else (LANES, LINE)
+                start, to = first[p] * down + first[q] * aside, at + starts[p] * ld + starts[q]
+                down, aside = down * step[p], aside * step[q]
+                for i in range(LEAF):
+                    if lane < 0:
+                        _pick_lanes(room, AT_TREE + (to + i * ld) * LANES, start + i * down, aside)
+                    else:
+                        _pick(room, AT_TREE + to + i * ld, lane + start + i * down, aside)
 
 
 @compiled
@@ -409,7 +441,7 @@ def _one_by_one(g, wires, steps, leaves, room, result, ld, out):
                         row, col = leaves[leaf]
                         _place(room, g[which], row * LEAF - filled, col * LEAF, lane, wires, row == bottom)
                     _leaves(room, wires[0], wires[1])
-                _take(room, tree, 1, taken % LANES, at, n, step[3:7])
+                _take(room, taken % LANES, at, n, step[3:7])
                 taken += 1
             elif kind == ELIMINATE:
                 _eliminate(tree, at, n, step[3], step[4])
@@ -434,7 +466,7 @@ def _side_by_side(g, wires, steps, leaves, room, result, ld, out):
             for lane in range(LANES):
                 _place(room, g[lane], row * LEAF - filled, col * LEAF, lane, wires, row == bottom)
             _leaves(room, wires[0], wires[1])
-            _take(room, tree, LANES, 0, at, n, step[3:7])
+            _take(room, -1, at, n, step[3:7])
             taken += 1
         elif kind == ELIMINATE:
             _eliminate_lanes(tree, at, n, step[3], step[4])
