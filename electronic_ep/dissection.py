@@ -16,6 +16,7 @@ so that entries are moved as they lie. Shapes are filled up to whole leaves with
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import combinations
 
 import numpy as np
 
@@ -111,7 +112,8 @@ class _Maker:
         """Steps that leave the conductances between a block's ports in a target, or where they are.
 
         Args:
-            rows, cols: of the leaves.
+            rows: of leaves.
+            cols: of leaves.
             order: of the groups of ports.
             needed: pairs of groups between which they are asked for.
             free: where memory is free from.
@@ -124,25 +126,26 @@ class _Maker:
         cut = cols if aside else rows
         low, high = cut[: len(cut) // 2], cut[len(cut) // 2 :]
         halves = ((rows, low), (rows, high)) if aside else ((low, cols), (high, cols))
-        # Groups of the joined block and of its halves: those along the cut come from both.
+        # Groups of the joined block and of its halves: those along the cut come from both
         shared, both = ("EW", "NS") if aside else ("SN", "WE")
-        own = [[g for g in order if g in both or "WENS".index(g) % 2 == half] for half in (0, 1)]
-        names = [(g, half) for g in order for half in (0, 1) if g in own[half]]
-        sizes = [LEAF * len(halves[half][0 if g in "WE" else 1]) for g, half in names]
-        named = ["*", *(f"{g}{half}" for g, half in names)]
-        whole, free = self._room(named, [LEAF * len(rows if aside else cols), *sizes], free)
+        own = ["".join(g for g in order if g in both or "WENS".index(g) % 2 == half) for half in (0, 1)]
+        names = [f"{g}{half}" for g in order for half in (0, 1) if g in own[half]]
+        sizes = [LEAF * len(halves[int(name[1])][0 if name[0] in "WE" else 1]) for name in names]
+        whole, free = self._room(["*", *names], [LEAF * len(rows if aside else cols), *sizes], free)
         for half in (0, 1):
-            groups = [shared[half], *own[half]]
+            groups = shared[half] + own[half]
             places = {shared[half]: "*", **{g: f"{g}{half}" for g in own[half]}}
             wanted = {_pair(g, h) for g in groups for h in groups if shared[half] in (g, h) or _pair(g, h) in needed}
             goes = _Target(matrix=whole, names=places, added=shared[half] if half else "")
-            self.block(*halves[half], "".join(groups), wanted, free, goes)
-        for i, (g, half) in enumerate(names):
-            for h, other in names[i + 1 :]:
-                if half != other and _pair(g, h) in needed:
-                    a, b = f"{g}{half}", f"{h}{other}"
-                    self._step(CLEAR, whole.entry(a, b), whole.ld, 0, 0, whole.size[a], whole.size[b], 0)
+            self.block(*halves[half], groups, wanted, free, goes)
+        self._clear(whole, names, needed)
         return self._eliminate(whole, order, needed, target)
+
+    def _clear(self, whole: _Matrix, names: Sequence[str], needed: set[str]) -> None:
+        """Between ports of different halves there is nothing yet."""
+        for a, b in combinations(names, 2):
+            if a[1] != b[1] and _pair(a[0], b[0]) in needed:
+                self._step(CLEAR, whole.entry(a, b), whole.ld, 0, 0, whole.size[a], whole.size[b], 0)
 
     def _leaf(
         self, rows: range, cols: range, order: str, needed: set[str], free: int, target: _Target | None
@@ -163,7 +166,7 @@ class _Maker:
         return _Matrix(at=free, ld=ld, start=start, size=dict(zip(names, sizes, strict=True))), after
 
     def _eliminate(self, whole: _Matrix, order: str, needed: set[str], target: _Target | None) -> _Matrix:
-        """Eliminate the first nodes and leave in the target what is needed between the others, as groups of the block."""
+        """Eliminate the first nodes, and leave in the target what is needed between the others."""
         parts = {g: [name for name in whole.start if name[0] == g] for g in order}
         start = {g: whole.start[names[0]] for g, names in parts.items()}
         size = {g: sum(whole.size[name] for name in names) for g, names in parts.items()}
