@@ -1,7 +1,7 @@
 """The currents of a crossbar by badcrossbar (Joksas & Mehonic, SoftwareX 12 (2020) 100617): Kirchhoff's law, sparse.
 
 Only its part that computes is loaded: the package as a whole also wants a drawing library, and sets up logging.
-badcrossbar knows one direction (word lines driven, bit lines sensed) and no terminals, only a piece of wire at the ends.
+badcrossbar knows one direction (word lines driven, bit lines sensed) and no terminals but a piece of wire at the ends.
 """
 
 import importlib
