@@ -144,8 +144,8 @@ def drops(
 
 def _ends(conductances: Conductances, terminals: Terminals | None, backward: bool) -> tuple[float, float]:
     """Resistances at the words' and at the bits' ends [ohm], once the conductances are checked."""
-    low, high = conductances.detach().aminmax() if conductances.numel() else (1.0, 1.0)
-    if not 0 < low <= high < math.inf:
+    ranges = conductances.detach().aminmax() if conductances.numel() else ()
+    if not all(0 < end.item() < math.inf for end in ranges):
         bad = ~(torch.isfinite(conductances) & (conductances > 0))
         raise ValueError(f"a conductance must be positive and finite, not {float(conductances[bad][0].detach())} S")
     ends = terminals or Terminals()

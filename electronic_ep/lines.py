@@ -30,6 +30,7 @@ from electronic_ep.vectors import (
     NORTH,
     PORTS,
     SIDES,
+    WIDE,
     chain,
     copy,
     fill_lanes,
@@ -44,7 +45,8 @@ from electronic_ep.vectors import (
 )
 from ep_core.compiled import compiled
 
-TOGETHER = 64  # rows and columns up to which the matrices of eight tiles stay in a second cache of 1 MB, more or less
+# Rows and columns up to which eight tiles side by side are faster than one by one
+TOGETHER = 64 if WIDE else 32
 
 
 @compiled

@@ -151,7 +151,7 @@ def _gathers(high: int, wide: int, lanes: bool, old: bool, added: bool = False) 
 
 # D[row : row + high, first : last] = C there + sum over k < depth of X[k, row : row + high]' X[k, first : last],
 # added to D, or without C; D and its row length, C and its, X and its. In lanes every entry has them behind it.
-HIGH, LEAF_HIGH = 8 if WIDE else 4, 4
+HIGH, LEAF_HIGH = (8, 4) if WIDE else (4, 2)
 gather = intrinsic(_gathers(HIGH, 2 if WIDE else 1, lanes=False, old=True))
 gather_more = intrinsic(_gathers(HIGH, 2 if WIDE else 1, lanes=False, old=True, added=True))
 gather_lanes = intrinsic(_gathers(LEAF_HIGH, 4 if WIDE else 2, lanes=True, old=True))
