@@ -196,8 +196,8 @@ def _one_by_one(g, wires, steps, leaves, room, result, ld, out):
                 _leave(tree, at, n, step[3], step[4], step[5], step[6], step[7], step[8], step[9], step[10], step[11])
             else:
                 _move(tree, kind, 1, at, n, step[3], step[4], step[5], step[6], step[7])
-        for i in range(g.shape[1]):
-            for j in range(g.shape[2]):
+        for j in range(g.shape[2]):
+            for i in range(g.shape[1]):
                 out[tile, j, i] = tree[result + (filled + i) * ld + j]
 
 
@@ -221,8 +221,8 @@ def _side_by_side(g, wires, steps, leaves, room, result, ld, out):
             _leave_lanes(tree, at, n, step[3], step[4], step[5], step[6], step[7], step[8], step[9], step[10], step[11])
         else:
             _move(tree, kind, LANES, at, n, step[3], step[4], step[5], step[6], step[7])
-    for i in range(g.shape[1]):
-        for j in range(g.shape[2]):
+    for j in range(g.shape[2]):
+        for i in range(g.shape[1]):
             for lane in range(LANES):
                 out[lane, j, i] = tree[(result + (filled + i) * ld + j) * LANES + lane]
 

@@ -154,9 +154,9 @@ def _gathers(high: int, wide: int, lanes: bool, old: bool, added: bool = False) 
 HIGH, LEAF_HIGH = (8, 4) if WIDE else (4, 2)
 gather = intrinsic(_gathers(HIGH, 2 if WIDE else 1, lanes=False, old=True))
 gather_more = intrinsic(_gathers(HIGH, 2 if WIDE else 1, lanes=False, old=True, added=True))
-gather_lanes = intrinsic(_gathers(LEAF_HIGH, 4 if WIDE else 2, lanes=True, old=True))
-gather_lanes_more = intrinsic(_gathers(LEAF_HIGH, 4 if WIDE else 2, lanes=True, old=True, added=True))
-fill_lanes = intrinsic(_gathers(LEAF_HIGH, 4 if WIDE else 2, lanes=True, old=False))
+gather_lanes = intrinsic(_gathers(LEAF_HIGH, 2, lanes=True, old=True))
+gather_lanes_more = intrinsic(_gathers(LEAF_HIGH, 2, lanes=True, old=True, added=True))
+fill_lanes = intrinsic(_gathers(LEAF_HIGH, 2, lanes=True, old=False))
 
 
 def _panels(lanes: bool) -> Callable[..., Any]:
