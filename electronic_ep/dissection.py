@@ -8,7 +8,7 @@ acts on the rest only through the conductances between its ports, which are grou
     N  its first nodes on the bit lines; none at the top
     S  the nodes after its last devices on the bit lines: those of the block below, or ground
 
-Two halves share one group, which is eliminated when they are joined. For n x n devices that takes some 30 n^3
+Two halves share one group, which is eliminated when they are joined. For n x n devices that takes some 20 n^3
 multiplications, where row after row takes n^4. Every block has its ports in the order in which its parent wants them,
 so that entries are moved as they lie. Shapes are filled up to whole leaves with devices that conduct nothing.
 """
