@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from benchmarks import circuit, ep, mesh
+from benchmarks import circuit, crossbar, ep, mesh
 from ep_core import one_hot
 from experiments.common.shell import run
 
@@ -74,3 +74,17 @@ def test_the_mesh_that_is_timed_is_the_one_that_it_says():
     fields = calls["forward"]().permute(2, 0, 1)
     eye = torch.eye(8, dtype=fields.dtype).expand(3, 8, 8)
     torch.testing.assert_close(fields.mH @ fields, eye, rtol=0, atol=1e-13)
+
+
+def test_crossbars_are_timed_under_the_names_of_their_bars(tmp_path):
+    """Not at 128, which takes badcrossbar seconds a call."""
+    sizes = ["--sizes", "32", "64"]
+    assert run(crossbar.main, crossbar.CrossbarOptions, [*sizes, "--rounds", "1", "--out", str(tmp_path / "out")]) == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert {name for name in crossbar.BARS if not name.endswith("_128")} <= set(summary)
+
+
+def test_both_time_the_same_crossbar():
+    calls = crossbar.contenders(8)
+    volts = calls["badcrossbar_100"].args[0]
+    torch.testing.assert_close(calls["badcrossbar_100"](), volts @ calls["ours"]().mT, rtol=1e-11, atol=0)

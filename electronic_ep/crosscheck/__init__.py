@@ -1,0 +1,1 @@
+"""Independent engines that recompute what we compute: one module each."""
