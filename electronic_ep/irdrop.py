@@ -87,7 +87,7 @@ def effective(
     Raises ValueError for conductances that are not positive and finite.
 
     """
-    word, bit = _ends(conductances, terminals, backward)
+    word, bit = ends(conductances, terminals, backward)
     if wires.word == 0:
         return _without_wires(conductances, word, bit)
     return _Lines(conductances, wires, word, bit).effective()
@@ -120,7 +120,7 @@ def drops(
     Raises ValueError as `effective` does.
 
     """
-    word, bit = _ends(conductances, terminals, backward)
+    word, bit = ends(conductances, terminals, backward)
     if wires.word:
         words, bits = _Lines(conductances, wires, word, bit).voltages(volts, backward=backward)
         return words - bits
@@ -134,13 +134,13 @@ def drops(
     return words[..., :, None] - bits[..., None, :]
 
 
-def _ends(conductances: Conductances, terminals: Terminals | None, backward: bool) -> tuple[float, float]:
+def ends(conductances: Conductances, terminals: Terminals | None, backward: bool) -> tuple[float, float]:
     """Resistances at the words' and at the bits' ends [ohm], once the conductances are checked."""
     bad = ~(torch.isfinite(conductances) & (conductances > 0))
     if bad.any():
         raise ValueError(f"a conductance must be positive and finite, not {float(conductances[bad][0].detach())} S")
-    ends = terminals or Terminals()
-    return (ends.word_sense, ends.bit_drive) if backward else (ends.word_drive, ends.bit_sense)
+    own = terminals or Terminals()
+    return (own.word_sense, own.bit_drive) if backward else (own.word_drive, own.bit_sense)
 
 
 class _Lines:

@@ -1,0 +1,148 @@
+"""Decks for ngspice, and what it makes of them: an independent engine that knows Kirchhoff's law and devices alone.
+
+Word line i has the nodes w_i_0, w_i_1, ... at its devices and bit line j the nodes b_0_j, b_1_j, ...; a line without
+wires is one node, w_i or b_j, and a terminal without resistance is none. Driven lines have the sources vdrive_k,
+sensed ones end in sources vsense_k of 0 V, which count the current into ground.
+"""
+
+import os
+import shutil
+import struct
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from electronic_ep.irdrop import Conductances, Terminals, Wires, ends
+
+# Tight enough for double precision; ngspice's defaults stop at a relative 1e-3.
+OPTIONS = ".options reltol=1e-12 abstol=1e-18 vntol=1e-15 gmin=1e-18"
+MISSING = "ngspice is not there: install it (on Debian: apt-get install ngspice)"
+NO_POINT = "the deck does not ask for one operating point (.op)"
+
+
+def crossbar_deck(
+    conductances: Conductances,
+    volts: Float[Tensor, " lines"],
+    wires: Wires,
+    terminals: Terminals | None = None,
+    *,
+    backward: bool = False,
+) -> str:
+    """A tile as a deck of resistors between voltage sources, as `irdrop.effective` sees it.
+
+    Args:
+        conductances: of the devices of one tile [S], rows first.
+        volts: of the word lines; backward of the bit lines [V].
+        wires: as of `irdrop.effective`.
+        terminals: as of `irdrop.effective`.
+        backward: bit lines are driven.
+
+    Raises ValueError for more than one tile, a wrong number of volts, and conductances that are not positive and
+    finite.
+
+    """
+    if conductances.dim() != 2:
+        raise ValueError(f"a deck is of one tile (rows, cols), not of shape {tuple(conductances.shape)}")
+    rows, cols = conductances.shape
+    if len(volts) != (cols if backward else rows):
+        raise ValueError(f"{cols if backward else rows} lines are driven, not {len(volts)}")
+    word, bit = ends(conductances, terminals, backward)
+    lines = [f"crossbar of {rows} x {cols}, {'bit' if backward else 'word'} lines driven"]
+    for i, row in enumerate(conductances.tolist()):
+        lines += [f"rg_{i}_{j} {_at('w', i, j, wires)} {_at('b', i, j, wires)} {1 / g!r}" for j, g in enumerate(row)]
+    if wires.word:
+        lines += [f"rw_{i}_{j} w_{i}_{j - 1} w_{i}_{j} {wires.word!r}" for i in range(rows) for j in range(1, cols)]
+        lines += [f"rb_{i}_{j} b_{i - 1}_{j} b_{i}_{j} {wires.bit!r}" for i in range(1, rows) for j in range(cols)]
+    held = (None, volts.tolist()) if backward else (volts.tolist(), None)
+    lines += _ends("w", [_at("w", i, 0, wires) for i in range(rows)], [wires.word, word], held[0])
+    lines += _ends("b", [_at("b", rows - 1, j, wires) for j in range(cols)], [wires.bit, bit], held[1])
+    return deck(lines)
+
+
+def deck(lines: Iterable[str], options: str = OPTIONS) -> str:
+    """A title and elements as a deck that asks for the operating point."""
+    return "\n".join([*lines, options, ".op", ".end", ""])
+
+
+def operating_point(deck: str) -> dict[str, float]:
+    """Solve a deck by ngspice: 'v(NODE)' [V] and 'i(SOURCE)' [A] at the operating point, in lower case, as doubles.
+
+    A source's current is the one that flows through it from its first node to its second.
+
+    Raises FileNotFoundError where ngspice is not there, ValueError with ngspice's own words where the deck fails, has
+    no operating point, or has resistors without a value, which ngspice makes up.
+
+    """
+    engine = shutil.which("ngspice")
+    if engine is None:
+        raise FileNotFoundError(MISSING)
+    with TemporaryDirectory() as folder:
+        source, raw = Path(folder, "deck.cir"), Path(folder, "deck.raw")
+        source.write_text(deck)
+        command = [engine, "-n", "-b", "-r", str(raw), str(source)]  # -n: whatever a .spiceinit says
+        env = {name: value for name, value in os.environ.items() if name != "SPICE_ASCIIRAWFILE"}
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=env, cwd=folder)
+        changed = "set to 1 mOhm" in done.stderr  # resistors without a value
+        if done.returncode or changed or not raw.exists():
+            raise ValueError(f"ngspice: {_complaint(done.stderr)}")
+        return _values(raw.read_bytes())
+
+
+def sensed(values: dict[str, float], lines: int) -> Float[Tensor, " lines"]:
+    """Currents of a crossbar's sensed lines into ground [A]: irdrop's W_eff times the volts."""
+    return torch.tensor([values[f"i(vsense_{k})"] for k in range(lines)], dtype=torch.float64)
+
+
+def across(values: dict[str, float], rows: int, cols: int, wires: Wires) -> Float[Tensor, "rows cols"]:
+    """Voltage across every device of a crossbar [V], from its word to its bit line: `irdrop.drops`."""
+
+    def volts(kind: str, i: int, j: int) -> float:
+        return values[f"v({_at(kind, i, j, wires)})"]
+
+    drops = [[volts("w", i, j) - volts("b", i, j) for j in range(cols)] for i in range(rows)]
+    return torch.tensor(drops, dtype=torch.float64)
+
+
+def _at(kind: str, i: int, j: int, wires: Wires) -> str:
+    """Node of word or bit line at device ij."""
+    if wires.word:
+        return f"{kind}_{i}_{j}"
+    return f"w_{i}" if kind == "w" else f"b_{j}"
+
+
+def _ends(kind: str, nodes: list[str], ohms: list[float], volts: list[float] | None) -> list[str]:
+    """From each line's last node through wire and terminal to its source, driven or (no volts) sensed at 0 V."""
+    lines = []
+    for k, at in enumerate(nodes):
+        for part, ohm in zip(("wire", "end"), ohms, strict=True):
+            if ohm:
+                beyond = f"{kind}{part}_{k}"
+                lines.append(f"r{beyond} {at} {beyond} {ohm!r}")
+                at = beyond
+        lines.append(f"vsense_{k} {at} 0 0" if volts is None else f"vdrive_{k} {at} 0 {volts[k]!r}")
+    return lines
+
+
+def _complaint(said: str) -> str:
+    """The line of ngspice's messages that says most, with the two after it where they tell which element."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    for sign in ("Error on line", "set to 1 mOhm", "Error", "singular matrix"):
+        for n, line in enumerate(lines):
+            if sign in line:
+                return "; ".join(lines[n : n + 3] if sign == "Error on line" else [line])
+    return lines[-1] if lines else NO_POINT
+
+
+def _values(raw: bytes) -> dict[str, float]:
+    """Read ngspice's binary raw file: a header, the variables' names, then one double each."""
+    head, _, body = raw.partition(b"Binary:\n")
+    text = head.decode(errors="replace")
+    if "Plotname: Operating Point" not in text or "No. Points: 1 " not in text or not body:
+        raise ValueError(f"ngspice: {NO_POINT}")
+    names = [line.split()[1] for line in text.partition("Variables:\n")[2].splitlines()]
+    return dict(zip(names, struct.unpack(f"={len(names)}d", body[: 8 * len(names)]), strict=True))
