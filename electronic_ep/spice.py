@@ -18,9 +18,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from electronic_ep.irdrop import Conductances, Terminals, Wires, ends
+from electronic_ep.resistive import Rails, ResistiveNetwork, signs
+from ep_core import Edge
+from ep_core.network import State
 
 # Tight enough for double precision; ngspice's defaults stop at a relative 1e-3.
 OPTIONS = ".options reltol=1e-12 abstol=1e-18 vntol=1e-15 gmin=1e-18"
+DIODE_OPTIONS = ".options reltol=1e-9 abstol=1e-15 vntol=1e-9 gmin=1e-18"
 MISSING = "ngspice is not there: install it (on Debian: apt-get install ngspice)"
 NO_POINT = "the deck does not ask for one operating point (.op)"
 
@@ -69,6 +73,51 @@ def deck(lines: Iterable[str], options: str = OPTIONS) -> str:
     return "\n".join([*lines, options, ".op", ".end", ""])
 
 
+def resistive_deck(
+    network: ResistiveNetwork,
+    x: Float[Tensor, " pixels"],
+    *,
+    ideality: float = 1.0,
+    unit: float = 1e-6,
+) -> str:
+    """A resistive network with one input clamped: nodes v_0_j (rails), v_1_j (first hidden layer), ..., outputs last.
+
+    Its diodes are ngspice's, I = 1e-14 A (e^{V / n V_T} - 1) at 27 C, between every hidden node and ground; as n -> 0
+    they become ideal ones.
+
+    Args:
+        network: of `Conductances`, or other operators whose matrices are conductances.
+        x: one sample.
+        ideality: n; 1 is a real diode.
+        unit: of the conductances [S].
+
+    Raises ValueError for an ideality or a unit that is not positive, and for a negative conductance.
+
+    """
+    if not (ideality > 0 and unit > 0):
+        raise ValueError(f"ideality and unit must be positive, not {ideality} and {unit}")
+    lines = [f"resistive network {network.sizes}, diodes of ideality {ideality!r}", f".model diode d(n={ideality!r})"]
+    for edge, operator in network.links:
+        if isinstance(edge, Rails):
+            lines += [f"vrail_{k} v_0_{k} 0 {volts!r}" for k, volts in enumerate(edge.held(x[None])[0].tolist())]
+        lines += _resistors(edge, unit * operator.matrix().double())
+    for layer in range(1, network.layers):
+        nodes = [f"v_{layer}_{j}" for j in range(network.sizes[layer])]
+        # From the anode to the cathode: from ground where v >= 0, into ground where v <= 0.
+        lines += [
+            f"d{node} {'0 ' * (sign > 0)}{node}{' 0' * (sign < 0)} diode"
+            for node, sign in zip(nodes, signs(len(nodes)).tolist(), strict=True)
+        ]
+    return deck(lines, DIODE_OPTIONS)
+
+
+def node_voltages(values: dict[str, float], network: ResistiveNetwork) -> State:
+    """Voltages of all layers of a `resistive_deck` [V], one sample (1, n) each."""
+    sizes = enumerate(network.sizes[1:], 1)
+    volts = [[[values[f"v(v_{layer}_{j})"] for j in range(nodes)]] for layer, nodes in sizes]
+    return tuple(torch.tensor(own, dtype=torch.float64) for own in volts)
+
+
 def operating_point(deck: str) -> dict[str, float]:
     """Solve a deck by ngspice: 'v(NODE)' [V] and 'i(SOURCE)' [A] at the operating point, in lower case, as doubles.
 
@@ -106,6 +155,16 @@ def across(values: dict[str, float], rows: int, cols: int, wires: Wires) -> Floa
 
     drops = [[volts("w", i, j) - volts("b", i, j) for j in range(cols)] for i in range(rows)]
     return torch.tensor(drops, dtype=torch.float64)
+
+
+def _resistors(edge: Edge, siemens: Float[Tensor, "post pre"]) -> list[str]:
+    """Between all nodes of two layers; where there is no conductance there is none."""
+    if float(siemens.min()) < 0:
+        raise ValueError(f"between layers {edge.pre} and {edge.post} a conductance is negative: that is no resistor")
+    ends = [
+        (f"v_{edge.post}_{j} v_{edge.pre}_{k}", g) for j, row in enumerate(siemens.tolist()) for k, g in enumerate(row)
+    ]
+    return [f"r_{edge.pre}_{n} {pair} {1 / g!r}" for n, (pair, g) in enumerate(ends) if g]
 
 
 def _at(kind: str, i: int, j: int, wires: Wires) -> str:
