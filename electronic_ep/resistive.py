@@ -22,7 +22,7 @@ from jaxtyping import Float, Num
 from torch import Tensor, nn
 
 from ep_core import Activation, Edge, Linear, Network, WeightOperator, Written
-from ep_core.network import State, WeightFactory
+from ep_core.network import State, Terms, WeightFactory
 from ep_core.weight import Inputs, Outputs, product, require_finite
 
 
@@ -196,11 +196,24 @@ class ResistiveNetwork(Network):
                 total = total + operator.vmm(torch.ones(1, operator.out_features, **self.like()))
         return total
 
+    def clamp(self, x: Float[Tensor, "batch n"], generator: torch.Generator | None = None) -> State:
+        """What the rails add to the open-circuit voltages [V]."""
+        return tuple(current / self.load(layer) for layer, current in enumerate(super().clamp(x, generator)))
+
     def drive(
         self, layer: int, state: Sequence[Tensor], constant: Sequence[Tensor], generator: torch.Generator | None = None
     ) -> Num[Tensor, "batch n"]:
         """Open-circuit voltage of the nodes [V]: what flows into them at 0 V, over their load."""
-        return super().drive(layer, state, constant, generator) / self.load(layer)
+        currents = super().drive(layer, state, [torch.zeros_like(c) for c in constant], generator)
+        return constant[layer] + currents / self.load(layer)
+
+    def terms(self, dtype: torch.dtype, generator: torch.Generator | None) -> Terms | None:
+        """Matrices g_jk / c_j by which layers see their neighbours."""
+        currents = super().terms(dtype, generator)
+        if currents is None:
+            return None
+        loads = [self.load(layer).to(dtype) for layer in range(self.layers)]
+        return [[(o, matrix / load) for o, matrix in own] for own, load in zip(currents, loads, strict=True)]
 
     def pull(
         self, slope: Num[Tensor, "batch k"], state: Sequence[Tensor], generator: torch.Generator | None = None
