@@ -2,6 +2,6 @@
 
 from electronic_ep import spice
 from electronic_ep.irdrop import Terminals, Wires, drops, effective
-from electronic_ep.resistive import Conductances, Diodes, ResistiveNetwork
+from electronic_ep.resistive import ConductanceWeight, Diodes, ResistiveNetwork
 
-__all__ = ["Conductances", "Diodes", "ResistiveNetwork", "Terminals", "Wires", "drops", "effective", "spice"]
+__all__ = ["ConductanceWeight", "Diodes", "ResistiveNetwork", "Terminals", "Wires", "drops", "effective", "spice"]

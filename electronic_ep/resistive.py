@@ -26,7 +26,7 @@ from ep_core.network import State, Terms, WeightFactory
 from ep_core.weight import Inputs, Outputs, product, require_finite
 
 
-class Conductances(WeightOperator):
+class ConductanceWeight(WeightOperator):
     """g_jk >= least of the resistors between two layers: the currents that flow from one into the held other.
 
     Args:
@@ -168,7 +168,7 @@ class ResistiveNetwork(Network):
     Args:
         sizes: pixels, hidden nodes a layer, outputs.
         gain: voltage of a pixel of 1 [V].
-        weight: called as weight(nodes, nodes of the layer before or rails) for each layer: `Conductances`, or any
+        weight: called as weight(nodes, nodes of the layer before or rails) for each layer: `ConductanceWeight`, or any
             operator without negative entries.
 
     Raises ValueError as `Network` does, and for a gain that is not positive and finite.

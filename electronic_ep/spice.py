@@ -46,8 +46,8 @@ def crossbar_deck(
         terminals: as of `irdrop.effective`.
         backward: bit lines are driven.
 
-    Raises ValueError for more than one tile, a wrong number of volts, and conductances that are not positive and
-    finite.
+    Raises ValueError for more than one tile, a wrong number of volts, and numbers that are not finite or conductances
+    that are not positive.
 
     """
     if conductances.dim() != 2:
@@ -55,6 +55,7 @@ def crossbar_deck(
     rows, cols = conductances.shape
     if len(volts) != (cols if backward else rows):
         raise ValueError(f"{cols if backward else rows} lines are driven, not {len(volts)}")
+    _check_finite("voltages", volts)
     word, bit = ends(conductances, terminals, backward)
     lines = [f"crossbar of {rows} x {cols}, {'bit' if backward else 'word'} lines driven"]
     for i, row in enumerate(conductances.tolist()):
@@ -86,16 +87,20 @@ def resistive_deck(
     they become ideal ones.
 
     Args:
-        network: of `Conductances`, or other operators whose matrices are conductances.
+        network: of `ConductanceWeight`, or other operators whose matrices are conductances.
         x: one sample.
         ideality: n; 1 is a real diode.
         unit: of the conductances [S].
 
-    Raises ValueError for an ideality or a unit that is not positive, and for a negative conductance.
+    Raises ValueError for an ideality or a unit that is not positive, a sample of another size, numbers that are not
+    finite, and a negative conductance.
 
     """
     if not (ideality > 0 and unit > 0):
         raise ValueError(f"ideality and unit must be positive, not {ideality} and {unit}")
+    if len(x) != network.sizes[0]:
+        raise ValueError(f"the network has {network.sizes[0]} inputs, not {len(x)}")
+    _check_finite("inputs", x)
     lines = [f"resistive network {network.sizes}, diodes of ideality {ideality!r}", f".model diode d(n={ideality!r})"]
     for edge, operator in network.links:
         if isinstance(edge, Rails):
@@ -159,12 +164,18 @@ def across(values: dict[str, float], rows: int, cols: int, wires: Wires) -> Floa
 
 def _resistors(edge: Edge, siemens: Float[Tensor, "post pre"]) -> list[str]:
     """Between all nodes of two layers; where there is no conductance there is none."""
+    _check_finite("conductances", siemens)
     if float(siemens.min()) < 0:
         raise ValueError(f"between layers {edge.pre} and {edge.post} a conductance is negative: that is no resistor")
     ends = [
         (f"v_{edge.post}_{j} v_{edge.pre}_{k}", g) for j, row in enumerate(siemens.tolist()) for k, g in enumerate(row)
     ]
     return [f"r_{edge.pre}_{n} {pair} {1 / g!r}" for n, (pair, g) in enumerate(ends) if g]
+
+
+def _check_finite(name: str, values: Tensor) -> None:
+    if not torch.isfinite(values).all():
+        raise ValueError(f"a deck needs finite {name}, not {values[~torch.isfinite(values)][0].item()}")
 
 
 def _at(kind: str, i: int, j: int, wires: Wires) -> str:

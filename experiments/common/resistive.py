@@ -9,7 +9,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from electronic_ep import Conductances, ResistiveNetwork, spice
+from electronic_ep import ConductanceWeight, ResistiveNetwork, spice
 from ep_core import GaussSeidel, SquaredError, Symmetric, Updater, compare, fit, one_hot, relax
 from ep_core.data import Dataset
 from ep_core.train import Epoch, cosine, error
@@ -35,7 +35,7 @@ def train(data: Dataset, seed: int, epochs: int, *, frozen: bool = False) -> Tra
     """Train by symmetric EP; `frozen` holds the conductances of the input, as a control."""
     torch.set_num_threads(1)
     source = torch.Generator().manual_seed(seed)
-    net = ResistiveNetwork(SIZES, partial(Conductances, most=MOST, generator=source), gain=GAIN)
+    net = ResistiveNetwork(SIZES, partial(ConductanceWeight, most=MOST, generator=source), gain=GAIN)
     solver = GaussSeidel(steps=30, tolerance=1e-4)
     estimator = Symmetric(beta=BETA, free=solver, nudged=solver)
     schedule = partial(cosine, updates=epochs * -(-len(data.train) // BATCH))
@@ -51,7 +51,7 @@ def gradient_errors(seed: int) -> dict[str, float]:
     Samples on which a diode switches between the phases of the largest beta are left out; `share` remains.
     """
     source = torch.Generator().manual_seed(seed)
-    net = ResistiveNetwork((4, 6, 3), partial(Conductances, generator=source, dtype=torch.float64), gain=GAIN)
+    net = ResistiveNetwork((4, 6, 3), partial(ConductanceWeight, generator=source, dtype=torch.float64), gain=GAIN)
     x = torch.rand(20, 4, generator=source, dtype=torch.float64)
     y = one_hot(torch.arange(20) % 3, 3, torch.float64)
     estimators = {beta: Symmetric(beta=beta, free=EXACT, nudged=EXACT) for beta in BETAS}

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from electronic_ep import Conductances, ResistiveNetwork, spice
+from electronic_ep import ConductanceWeight, ResistiveNetwork, spice
 from ep_core import (
     CoupledLearning,
     DenseWeight,
@@ -33,7 +33,7 @@ EXACT = GaussSeidel(steps=5000, tolerance=1e-14)
 
 
 def made(source, *sizes, gain=8.0, dtype=torch.float64):
-    return ResistiveNetwork(sizes, lambda *shape: Conductances(*shape, generator=source, dtype=dtype), gain=gain)
+    return ResistiveNetwork(sizes, lambda *shape: ConductanceWeight(*shape, generator=source, dtype=dtype), gain=gain)
 
 
 @pytest.fixture
@@ -56,11 +56,11 @@ def co_content(net, state, x):
 
 
 def test_the_operator_keeps_the_contract(source):
-    check_operator(Conductances(5, 4, least=0.05, generator=source, dtype=torch.float64))
+    check_operator(ConductanceWeight(5, 4, least=0.05, generator=source, dtype=torch.float64))
 
 
 def test_writes_stop_at_the_end_of_the_range(source):
-    operator = Conductances(3, 2, least=0.25, generator=source)
+    operator = ConductanceWeight(3, 2, least=0.25, generator=source)
     written = operator.program_({"g": torch.tensor([[-2.0, 0.0], [0.5, -2.0], [0.0, 0.0]])})
     assert (written.pulses, written.clipped) == (3, 2)
     assert float(operator.matrix().min()) == 0.25
@@ -174,11 +174,13 @@ def test_an_open_circuit_is_no_resistor(problem):
     ("make", "said"),
     [
         (lambda _: made(None, 6, 8, 4, gain=0.0), "gain of the input must be positive and finite, not 0"),
-        (lambda _: Conductances(2, 2, least=-0.1), "least >= 0 and most > least, not -0.1 and 1"),
-        (lambda _: Conductances(2, 2, most=0.1, least=0.2), "not 0.2 and 0.1"),
+        (lambda _: ConductanceWeight(2, 2, least=-0.1), "least >= 0 and most > least, not -0.1 and 1"),
+        (lambda _: ConductanceWeight(2, 2, most=0.1, least=0.2), "not 0.2 and 0.1"),
         (lambda net: net.feedforward(ONES), "no pass without feedback"),
         (lambda net: VectorField()(net, ONES, ONES[:, :4]), "edges of energy -s' W s alone"),
         (lambda net: spice.resistive_deck(net, ONES[0], ideality=0.0), "must be positive, not 0.0"),
+        (lambda net: spice.resistive_deck(net, ONES[0, :4]), "has 6 inputs, not 4"),
+        (lambda net: spice.resistive_deck(net, ONES[0] * math.nan), "finite inputs, not nan"),
         (lambda _: spice.resistive_deck(ResistiveNetwork((6, 3), DenseWeight), ONES[0].float()), "is no resistor"),
     ],
 )

@@ -66,6 +66,7 @@ def test_without_ngspice(monkeypatch):
         (torch.ones(2, 2, 3), torch.ones(2), "one tile"),
         (torch.ones(2, 3), torch.ones(3), "2 lines are driven, not 3"),
         (torch.zeros(2, 3), torch.ones(2), "positive and finite"),
+        (torch.ones(2, 3), torch.ones(2) / 0, "finite voltages, not inf"),
     ],
 )
 def test_bad_input(g, volts, said):

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from electronic_ep import Conductances, ResistiveNetwork
+from electronic_ep import ConductanceWeight, ResistiveNetwork
 from ep_core.train import Epoch
 from experiments import resistive
 from experiments.common.resistive import Trained
@@ -16,7 +16,7 @@ WORDS = ["--seeds", "1", "--epochs", "1", "--samples", "1"]
 PASS = Epoch(
     epoch=1, train_error=9.0, val_error=8.0, loss=0.1, residual=0.0, nonconverged=0.0, steps=5.0, reads=9, seconds=1.0
 )
-NET = ResistiveNetwork((64, 4, 10), Conductances)
+NET = ResistiveNetwork((64, 4, 10), ConductanceWeight)
 RUNS = {seed: Trained(network=NET, epochs=[PASS], test=error) for seed, error in ((1, 3.0), (2, 5.0))}
 
 
