@@ -1,17 +1,21 @@
-"""Electronic hardware for Equilibrium Propagation: memristor crossbars."""
+"""Electronic hardware for Equilibrium Propagation: memristor crossbars, resistive networks, ngspice."""
 
-from electronic_ep import devices, presets, programming
+from electronic_ep import devices, presets, programming, spice
 from electronic_ep.cost import Periphery
 from electronic_ep.crossbar import CrossbarWeight, oracle, outer
 from electronic_ep.devices import Memristor
 from electronic_ep.irdrop import Terminals, Wires, drops, effective
 from electronic_ep.nudge import CurrentNudge
+from electronic_ep.resistive import ConductanceWeight, Diodes, ResistiveNetwork
 
 __all__ = [
+    "ConductanceWeight",
     "CrossbarWeight",
     "CurrentNudge",
+    "Diodes",
     "Memristor",
     "Periphery",
+    "ResistiveNetwork",
     "Terminals",
     "Wires",
     "devices",
@@ -21,4 +25,5 @@ __all__ = [
     "outer",
     "presets",
     "programming",
+    "spice",
 ]

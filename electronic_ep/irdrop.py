@@ -88,16 +88,16 @@ def effective(
         backward: for bit lines driven and word lines sensed, as its transpose: currents of the words = W_eff' volts.
 
     The gradient reaches the conductances; use double precision for it: in single it is 1e-4 off. Without a gradient
-    it is compiled on the CPU, in double precision inside, and 20 to 100 times as fast (16 x 16 to 256 x 256).
+    it is compiled on the CPU, in double precision inside, and 20 to 50 times as fast (16 x 16 to 256 x 256).
     Raises ValueError for conductances that are not positive and finite.
 
     """
-    word, bit = _ends(conductances, terminals, backward)
+    word, bit = ends(conductances, terminals, backward)
     if wires.word == 0:
         return _without_wires(conductances, word, bit)
     if conductances.is_cpu and not (torch.is_grad_enabled() and conductances.requires_grad):
-        ends = 1 / (wires.word + word), 1 / (wires.bit + bit)
-        return lines.effective(conductances, 1 / wires.word, 1 / wires.bit, *ends)
+        terminated = 1 / (wires.word + word), 1 / (wires.bit + bit)
+        return lines.effective(conductances, 1 / wires.word, 1 / wires.bit, *terminated)
     return _Lines(conductances, wires, word, bit).effective()
 
 
@@ -128,7 +128,7 @@ def drops(
     Raises ValueError as `effective` does.
 
     """
-    word, bit = _ends(conductances, terminals, backward)
+    word, bit = ends(conductances, terminals, backward)
     if wires.word:
         words, bits = _Lines(conductances, wires, word, bit).voltages(volts, backward=backward)
         return words - bits
@@ -142,14 +142,14 @@ def drops(
     return words[..., :, None] - bits[..., None, :]
 
 
-def _ends(conductances: Conductances, terminals: Terminals | None, backward: bool) -> tuple[float, float]:
+def ends(conductances: Conductances, terminals: Terminals | None, backward: bool) -> tuple[float, float]:
     """Resistances at the words' and at the bits' ends [ohm], once the conductances are checked."""
     ranges = conductances.detach().aminmax() if conductances.numel() else ()
     if not all(0 < end.item() < math.inf for end in ranges):
         bad = ~(torch.isfinite(conductances) & (conductances > 0))
         raise ValueError(f"a conductance must be positive and finite, not {float(conductances[bad][0].detach())} S")
-    ends = terminals or Terminals()
-    return (ends.word_sense, ends.bit_drive) if backward else (ends.word_drive, ends.bit_sense)
+    own = terminals or Terminals()
+    return (own.word_sense, own.bit_drive) if backward else (own.word_drive, own.bit_sense)
 
 
 class _Lines:

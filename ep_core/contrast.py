@@ -65,14 +65,21 @@ class Contrast:
         states = tuple(torch.cat([s.real, s.imag]) if s.is_complex() else s for s in states)
         products = []
         for index, edge in enumerate(network.edges):
-            if edge.pre == 0:
+            at = None if edge.pre == 0 else states[edge.pre - 1]
+            if at is None:
                 # The input is the same in all phases. Torch is slow at summing a few slices at once.
                 first, *others = real[edge.post - 1].split(len(x))
-                products.append(Product(edge=index, post=sum(others, first), pre=x))
-                continue
-            at = states[edge.pre - 1]
-            products.append(Product(edge=index, post=whole[edge.post - 1], pre=at))
-            if backward and index != network.readout:
+                post, pre = sum(others, first), x
+            else:
+                post, pre = whole[edge.post - 1], at
+            if not edge.bilinear:
+                if backward:
+                    raise ValueError(f"the contrast of drives knows edges of energy -s' W s alone, not {edge}")
+                at_post = (whole[edge.post - 1] * states[edge.post - 1]).sum(0)
+                at_pre = None if at is None else (whole[edge.pre - 1] * at).sum(0)
+                post, pre = edge.rows(post, pre, at_post, at_pre)
+            products.append(Product(edge=index, post=post, pre=pre))
+            if backward and at is not None and index != network.readout:
                 products.append(Product(edge=index, post=states[edge.post - 1], pre=whole[edge.pre - 1], at=at))
         return cls(network=network, products=products, biases=[f.sum(0) for f in real], backward=backward)
 

@@ -29,6 +29,7 @@ class Edge:
     channels: int | None = None  # features that share a bias; None = every neuron has its own
     holomorphic = True  # whether it continues to complex states
     linear = True
+    bilinear = True  # whether its energy is -s_post' W s_pre and no more; else `rows` says what more
 
     def shape(self, sizes: Sequence[int]) -> tuple[int, int]:
         """(out, in) of the weight operator. ValueError where the edge does not fit the layers' sizes."""
@@ -41,6 +42,18 @@ class Edge:
     def down(self, operator: WeightOperator, post: Post, at: Pre, generator: torch.Generator | None = None) -> Pre:
         """W_b' s_post: what the edge adds to the drive of pre, whose state is `at` (pooling looks at it)."""
         return operator.vmm(post, generator)
+
+    def rows(self, post: Post, pre: Pre, at_post: Tensor, at_pre: Tensor | None) -> tuple[Post, Pre]:
+        """Rows (post, pre) of a contrast, with more where the energy has terms of one end alone.
+
+        Args:
+            post: forces.
+            pre: states; the gradient sums the products of both.
+            at_post: sum over the rows of force times state, of each neuron of post.
+            at_pre: the same of pre; None where that is the input.
+
+        """
+        return post, pre
 
     def gradient(
         self, operator: WeightOperator, post: Post, pre: Pre, *, at: Pre | None = None, backward: bool = False

@@ -208,7 +208,8 @@ class Network(nn.Module):
 
 def _is_matrix(edge: Edge, operator: WeightOperator, generator: torch.Generator | None) -> bool:
     """Whether what the edge sends is a product with the operator's matrix, the same in every read."""
-    return type(edge) is Edge and (generator is None or not operator.noisy)
+    kind = type(edge)
+    return kind.up is Edge.up and kind.down is Edge.down and (generator is None or not operator.noisy)
 
 
 def shared(each: Float[Tensor, " n"], bias: Float[Tensor, " m"]) -> Float[Tensor, " m"]:

@@ -5,7 +5,7 @@ from importlib import import_module
 
 import tyro
 
-from experiments import circuit, gradients, homeostasis, mnist, pulse, seeds, train
+from experiments import circuit, gradients, homeostasis, mnist, pulse, resistive, seeds, train
 from experiments import layout as layouts
 from experiments.common.options import TrainOptions
 from experiments.common.shell import guarded
@@ -21,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "gradients": _gradients,
         "homeostasis": _homeostasis,
         "mnist": _mnist,
+        "resistive": _resistive,
         "layout": _layout,
         "circuit": _circuit,
         "pulse": _pulse,
@@ -52,6 +53,11 @@ def _homeostasis(options: tyro.conf.OmitArgPrefixes[homeostasis.HomeostasisOptio
 def _mnist(options: tyro.conf.OmitArgPrefixes[mnist.MnistOptions]) -> int:
     """Train layered, fully connected, convolutional and noisy networks on MNIST with several seeds."""
     return guarded(mnist.main, options)
+
+
+def _resistive(options: tyro.conf.OmitArgPrefixes[resistive.ResistiveOptions]) -> int:
+    """Train a network of resistors and diodes on digits, and check its gradient and voltages."""
+    return guarded(resistive.main, options)
 
 
 def _layout(options: tyro.conf.OmitArgPrefixes[layouts.LayoutOptions]) -> int:
