@@ -98,11 +98,11 @@ class Sign(Programming):
     """One pulse in the direction of every change, whatever its size (Manhattan rule, Zamanidoost 2015).
 
     Attributes:
-        least: changes that are smaller, in steps, send none.
+        least: changes that are smaller, in steps, send none; 0 = every change that is not 0 does.
 
     """
 
-    least: float = 0.0
+    least: float = 0.05
 
     def __post_init__(self) -> None:
         if not self.least >= 0:

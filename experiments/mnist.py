@@ -47,6 +47,23 @@ MESH = TrainOptions(
     threads=1,
     controls=False,
 )
+# Three epochs on memristors of 5 bits, 30 % device and 30 % cycle spread: without wires, and on 32 x 32 tiles with the
+# wires of 65 nm, whose effective matrix is solved after every update of 100 images.
+CROSSBAR = TrainOptions(
+    dataset="mnist",
+    backend="crossbar",
+    sizes=(784, 128, 10),
+    output_range=(0.0, 1.0),
+    epochs=3,
+    batch=10,
+    beta=0.5,
+    lr=(0.003,),
+    top=5.0,
+    wire_ohm=0.0,
+    terminals=(0.0, 0.0, 0.0, 0.0),
+    threads=1,
+    controls=False,
+)
 RECIPES: dict[str, TrainOptions] = {
     "layered": LAYERED,
     "layered_beta_0.2": replace(LAYERED, beta=0.2),
@@ -82,6 +99,8 @@ RECIPES: dict[str, TrainOptions] = {
     "noisy_one_sided": replace(NOISY, estimator="one-sided", beta=0.1),
     "photonic": MESH,
     "photonic_beta_0.3": replace(MESH, beta=0.3, lr=(0.02,)),
+    "crossbar": CROSSBAR,
+    "crossbar_wires": replace(CROSSBAR, tile=32, wire_ohm=None, terminals=None, batch=100, lr=(0.01,)),
     "photonic_ideal": replace(MESH, backend="ideal", nudge_mode="closed", beta=0.5, lr=(2e-3,)),
 }
 BARS = {
@@ -95,6 +114,9 @@ BARS = {
     "photonic_mean": Bar(most=2.6),
     "photonic_above_ideal": Bar(most=0.3),
     "photonic_epoch_seconds": Bar(most=12),
+    "crossbar_mean": Bar(most=3.0),
+    "crossbar_wires_mean": Bar(most=4.0),
+    "crossbar_wires_seconds": Bar(most=1200),
     "classes_never_predicted": Bar(most=0),
 }
 
@@ -107,7 +129,7 @@ class MnistOptions:
     """Folder with MNIST/raw/*-ubyte[.gz]."""
     rows: tuple[str, ...] = tuple(RECIPES)
     """Rows to train: layered, layered_beta_0.2, deep, hopfield, conv, noisy_symmetric, noisy_one_sided, photonic,
-    photonic_beta_0.3, photonic_ideal."""
+    photonic_beta_0.3, photonic_ideal, crossbar, crossbar_wires."""
     seeds: int = 3
     """Seeds 0, 1, ..."""
     jobs: int = 2

@@ -40,7 +40,7 @@ KINDS = {
 SCHEMES = {
     "mixed": programming.MixedPrecision(),
     "stochastic": programming.StochasticRounding(),
-    "sign": programming.Sign(),
+    "sign": programming.Sign(least=0.0),
     "verify": programming.WriteVerify(),
     "tiki-taka": programming.TikiTaka(gain=4.0),
 }
