@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from electronic_ep.array import Array
 from electronic_ep.cost import Periphery
 from electronic_ep.devices import LinearStep, Memristor
-from electronic_ep.irdrop import Terminals, Wires, drops, effective
+from electronic_ep.irdrop import Terminals, Wires, effective, local_rule
 from electronic_ep.programming import MixedPrecision, Programming, WriteVerify
 from ep_core.cost import Cost
 from ep_core.weight import Inputs, Outputs, WeightOperator, Written, product, require_finite
@@ -29,7 +28,7 @@ def outer(weight: "CrossbarWeight", post: Outputs, pre: Inputs, backward: bool) 
 
 def oracle(weight: "CrossbarWeight", post: Outputs, pre: Inputs, backward: bool) -> Tensor:
     """The true gradient by the local rule: voltage across each device driven by pre, times that driven by post."""
-    slope = -weight.local(post, pre, backward) * weight.per_us * weight.memristor.span_us
+    slope = weight.local(post, pre, backward) * weight.per_us * weight.memristor.span_us
     kind = weight.memristor
     if backward and kind.polar:
         slope = slope * (1 + weight.array.excess)
@@ -152,25 +151,18 @@ class CrossbarWeight(WeightOperator):
 
     @torch.no_grad()
     def local(self, post: Outputs, pre: Inputs, backward: bool) -> Float[Tensor, "pair out in"]:
-        """-(u - w)(u^ - w^) of every device, summed over the batch: minus d<post' (G_eff / S) pre>/d(G / S).
-
-        u - w is its voltage where the lines are driven by pre, u^ - w^ where the other ends are by post (Tellegen).
-        """
+        """d<post' G_eff pre>/dG of every device, by `irdrop.local_rule`; of what serves `vmm` if `backward`."""
         if self.bare:
-            return -(post.mT @ pre).expand(2, -1, -1)
+            return (post.mT @ pre).expand(2, -1, -1)
         if len(pre) > self.in_features:
             # The same sum over fewer rows: post' pre = (post' pre) I
             post, pre = pre.mT @ post, torch.eye(self.in_features, **self.like())
         g = self._siemens(self.array.microsiemens(self.state, backward=backward))
-        ends, (up, across), (cols, rows) = self.terminals, self.array.counts, self.array.lines
-        if backward:
-            ends = Terminals(word_drive=ends.word_sense, bit_sense=ends.bit_drive)
-        ends = replace(ends, word_sense=ends.word_drive, bit_drive=ends.bit_sense)
+        (up, across), (cols, rows) = self.array.counts, self.array.lines
         words = _lines(pre, across, rows)[None, None].expand(2, up, -1, -1, -1)
         bits = _lines(post, up, cols)[None, :, None].expand(2, -1, across, -1, -1)
-        forth = drops(g, words, self.wires, ends)
-        back = drops(g, bits, self.wires, ends, backward=True)
-        return self.array.whole((forth * back).sum(-3).mT).to(self.state.dtype)
+        slopes = local_rule(g, words, bits, self.wires, self.terminals, backward=backward)
+        return self.array.whole(slopes.mT).to(self.state.dtype)
 
     @torch.no_grad()
     def matrix(self) -> Float[Tensor, "out in"]:

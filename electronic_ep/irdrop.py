@@ -15,6 +15,7 @@ That is what has a gradient, and the referee of `lines`, which makes W_eff where
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -129,17 +130,49 @@ def drops(
 
     """
     word, bit = ends(conductances, terminals, backward)
+    return _across(conductances, wires, word, bit)(volts, backward=backward)
+
+
+def local_rule(
+    conductances: Conductances,
+    pre: Float[Tensor, "*tiles batch rows"],
+    post: Float[Tensor, "*tiles batch cols"],
+    wires: Wires,
+    terminals: Terminals | None = None,
+    *,
+    backward: bool = False,
+) -> Conductances:
+    """d(post' W_eff pre)/dG summed over the batch: minus the product of both voltages across each device (`drops`).
+
+    `pre` (*tiles, batch, rows) drives the word lines, `post` (*tiles, batch, cols) the bit lines, both behind the
+    terminals of W_eff, or of the W_eff that serves the other direction if `backward`.
+    """
+    voltages = _across(conductances, wires, *ends(conductances, terminals, backward))
+    return -(voltages(pre, backward=False) * voltages(post, backward=True)).sum(-3)
+
+
+def _across(g: Conductances, wires: Wires, word: float, bit: float) -> Callable[..., Voltages]:
+    """Voltages across the devices as a function of what drives them; the equations are factorised once."""
     if wires.word:
-        words, bits = _Lines(conductances, wires, word, bit).voltages(volts, backward=backward)
-        return words - bits
-    g, whole = conductances, _without_wires(conductances, word, bit)
-    if backward:
-        words = word * volts @ whole
-        bits = _behind(volts, words, g.mT, bit)
-    else:
-        bits = bit * volts @ whole.mT
-        words = _behind(volts, bits, g, word)
-    return words[..., :, None] - bits[..., None, :]
+        network = _Lines(g, wires, word, bit)
+
+        def solved(volts: Volts, *, backward: bool) -> Voltages:
+            words, bits = network.voltages(volts, backward=backward)
+            return words - bits
+
+        return solved
+    whole = _without_wires(g, word, bit)
+
+    def direct(volts: Volts, *, backward: bool) -> Voltages:
+        if backward:
+            words = word * volts @ whole
+            bits = _behind(volts, words, g.mT, bit)
+        else:
+            bits = bit * volts @ whole.mT
+            words = _behind(volts, bits, g, word)
+        return words[..., :, None] - bits[..., None, :]
+
+    return direct
 
 
 def ends(conductances: Conductances, terminals: Terminals | None, backward: bool) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from experiments.common.rows import Results, begun_or_new, means, run_rows
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
 
-# Ranges, learning rates, the least change of a sign and Tiki-Taka's numbers were chosen on validation data, seeds 0 to 2;
+# Ranges, rates, the least change of a sign and Tiki-Taka's numbers were chosen on validation data, seeds 0 to 2;
 # twice the rate is no better for stochastic rounding, and takes twice the pulses.
 IDEAL = TrainOptions(backend="ideal", epochs=15, batch=20, beta=0.2, state_bits=8, controls=False)
 PULSED = TrainOptions(
