@@ -408,3 +408,29 @@ def pulses_picture(runs: dict[str, list[dict[str, float]]], schemes: list[str], 
     left.legend(frameon=False, fontsize="small")
     figure.suptitle("Digits by EP on memristors, 30 % device and 30 % cycle spread")
     return figure
+
+
+def terminals_picture(
+    runs: dict[str, list[dict[str, float]]], methods: list[str], sense: tuple[int, ...], summary: dict[str, float]
+) -> Figure:
+    """Test error and cosine of every method against the sensing resistance, each seed a dot."""
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    names = {"ep": "EP", "asymep": "AsymEP", "homeostasis": "EP + homeostasis (oracle)"}
+    ticks = [f"{ohm}\n{100 * summary[f'asymmetry_{ohm}']:.1f} %" for ohm in sense]
+    for axes, number, label in zip(
+        figure.subplots(1, 2),
+        ("test_error", "cosine"),
+        ("test error [%]", "cosine with the exact gradient"),
+        strict=True,
+    ):
+        for place, method in enumerate(methods):
+            at = np.arange(len(sense)) + 0.1 * (place - (len(methods) - 1) / 2)
+            rows = [[run[number] for run in runs[f"{method}_{ohm}"]] for ohm in sense]
+            axes.plot(at, [np.mean(row) for row in rows], "-", color=f"C{place}", label=names[method])
+            for x, row in zip(at, rows, strict=True):
+                axes.plot([x] * len(row), row, "o", color=f"C{place}", mfc="none", markersize=4)
+        axes.set_xticks(range(len(sense)), ticks)
+        axes.set(xlabel="sensing resistance [ohm], and |W_b - W| / |W| at the start", ylabel=label, ylim=(0, None))
+    figure.axes[0].legend(frameon=False, fontsize="small")
+    figure.suptitle("Digits by EP on crossbars that drive through 10 ohm")
+    return figure
