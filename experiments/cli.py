@@ -5,7 +5,7 @@ from importlib import import_module
 
 import tyro
 
-from experiments import circuit, gradients, homeostasis, mnist, pulse, resistive, seeds, train
+from experiments import circuit, gradients, homeostasis, mnist, pulse, pulses, resistive, seeds, terminals, train
 from experiments import layout as layouts
 from experiments.common.options import TrainOptions
 from experiments.common.shell import guarded
@@ -21,6 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "gradients": _gradients,
         "homeostasis": _homeostasis,
         "mnist": _mnist,
+        "pulses": _pulses,
+        "terminals": _terminals,
         "resistive": _resistive,
         "layout": _layout,
         "circuit": _circuit,
@@ -31,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(options: tyro.conf.OmitArgPrefixes[TrainOptions]) -> int:
-    """Train an Equilibrium Propagation network on ideal weights or on a simulated photonic chip."""
+    """Train an Equilibrium Propagation network on ideal weights, a photonic chip or memristor crossbars."""
     return guarded(train.main, options)
 
 
@@ -53,6 +55,16 @@ def _homeostasis(options: tyro.conf.OmitArgPrefixes[homeostasis.HomeostasisOptio
 def _mnist(options: tyro.conf.OmitArgPrefixes[mnist.MnistOptions]) -> int:
     """Train layered, fully connected, convolutional and noisy networks on MNIST with several seeds."""
     return guarded(mnist.main, options)
+
+
+def _pulses(options: tyro.conf.OmitArgPrefixes[pulses.PulsesOptions]) -> int:
+    """Train on memristors with every scheme of writing at every number of states."""
+    return guarded(pulses.main, options)
+
+
+def _terminals(options: tyro.conf.OmitArgPrefixes[terminals.TerminalsOptions]) -> int:
+    """Train on crossbars that drive and sense through different resistances."""
+    return guarded(terminals.main, options)
 
 
 def _resistive(options: tyro.conf.OmitArgPrefixes[resistive.ResistiveOptions]) -> int:

@@ -12,6 +12,7 @@ from experiments.common.shell import run
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "circuits.md").read_text()
+CROSSBARS = (ROOT / "docs" / "crossbars.md").read_text()
 PREAMBLE, *COLUMNS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 ROWS = list(zip(COLUMNS[::2], COLUMNS[1::2], strict=True))
 jax.config.update("jax_enable_x64", True)
@@ -62,11 +63,22 @@ def test_meshes_run_as_printed():
         assert (ROOT / "docs" / picture).is_file()
 
 
-@pytest.mark.parametrize("line", re.findall(r"^python experiments/(.*?)(?:#.*)?$", TEXT, re.M))
+def test_crossbars_run_as_printed(capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", CROSSBARS, re.S)
+    exec(code, {})
+    pulses, joules = map(float, capsys.readouterr().out.split())
+    assert pulses >= 0
+    assert 1e-12 < joules < 1e-6
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", CROSSBARS):
+        assert (ROOT / "docs" / picture).is_file()
+
+
+@pytest.mark.parametrize("line", re.findall(r"^python experiments/(.*?)(?:#.*)?$", TEXT + CROSSBARS, re.M))
 def test_commands_have_real_options(line):
     name, *words = line.split()
     module = import_module(f"experiments.{name.removesuffix('.py')}")
-    (options,) = [v for k, v in vars(module).items() if k.endswith("Options") and v.__module__ == module.__name__]
+    own = [v for k, v in vars(module).items() if k.endswith("Options") and v.__module__ == module.__name__]
+    (options,) = own or [module.TrainOptions]
     assert run(lambda chosen: int(chosen is None), options, words) == 0
 
 
