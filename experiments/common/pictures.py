@@ -415,7 +415,7 @@ def terminals_picture(
 ) -> Figure:
     """Test error and cosine of every method against the sensing resistance, each seed a dot."""
     figure = Figure(figsize=(9, 4), layout="constrained")
-    names = {"ep": "EP", "asymep": "AsymEP", "homeostasis": "EP + homeostasis (oracle)"}
+    names = {"ep": "EP", "asymep": "AsymEP", "oracle": "EP, oracle", "homeostasis": "EP + homeostasis, oracle"}
     ticks = [f"{ohm}\n{100 * summary[f'asymmetry_{ohm}']:.1f} %" for ohm in sense]
     for axes, number, label in zip(
         figure.subplots(1, 2),
