@@ -2,8 +2,8 @@
 
 Memristors of 5 bits on 16 x 16 tiles, drivers of 10 ohm, two hidden layers, for then a wrong way back is felt. EP and
 AsymEP learn by the outer product; homeostasis needs the difference of both directions, which only the true gradient
-has, the oracle's: plain EP with that stands beside it. Expected: the more the ends differ, the lower the cosine of what trains with the exact one;
-homeostasis keeps it up. 10 minutes on 2 cores.
+has, the oracle's: plain EP with that stands beside it. Expected: the more the ends differ, the lower the cosine of the
+outer product's estimates (.7 at 3,000 ohm); the oracle's stay above .9. 15 minutes on 2 cores.
 """
 
 from dataclasses import dataclass, replace
