@@ -178,6 +178,16 @@ def test_verified_writes_end_within_their_tolerance(source):
         w.program_matrix_(torch.zeros(3, 30, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("flaw", [{"read_noise": 0.05}, {"drift": 0.05}])
+def test_verified_writes_of_nothing_do_not_move_what_is_wished(source, flaw):
+    w = build(source, 20, 20, memristor=replace(KINDS["linear"], **flaw), programming=programming.WriteVerify())
+    wished = w.state.detach() + w.owed_state
+    for _ in range(20):
+        w.age_(0.01 / w.cost().total("read").seconds)
+        w.program_({"state": torch.zeros_like(w.state)}, source)
+    torch.testing.assert_close(w.state.detach() + w.owed_state, wished, rtol=0, atol=1e-12)
+
+
 def test_pulses_up_and_down_cancel_at_the_point_of_symmetry(source):
     kind = replace(KINDS["soft"], response=SoftBounds(up=0.02, down=0.04), cycle_spread=0.0)
     w = build(source, memristor=kind)
