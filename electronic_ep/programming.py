@@ -200,7 +200,8 @@ class Fast(nn.Module):
         )
         point = self.array.symmetry()
         self.register_buffer("x", self.array.drawn(point.clone(), generator))
-        self.register_buffer("reference", point if zero_shift else torch.full_like(point, 0.5))
+        # A stuck device is found at its own state
+        self.register_buffer("reference", self.x.clone() if zero_shift else torch.full_like(point, 0.5))
         self.register_buffer("turn", torch.zeros((), dtype=torch.int64))
 
 

@@ -188,6 +188,15 @@ def test_verified_writes_of_nothing_do_not_move_what_is_wished(source, flaw):
     torch.testing.assert_close(w.state.detach() + w.owed_state, wished, rtol=0, atol=1e-12)
 
 
+def test_tiki_taka_without_changes_leaves_the_weights_where_fast_devices_are_stuck(source):
+    kind = Memristor(low_us=1.0, high_us=100.0, response=SoftBounds.of(5), stuck=0.3)
+    w = build(source, 20, 20, memristor=kind, programming=programming.TikiTaka())
+    before = w.state.detach().clone()
+    for _ in range(50):
+        w.program_({"state": torch.zeros_like(w.state)}, source)
+    assert torch.equal(w.state.detach(), before)
+
+
 def test_pulses_up_and_down_cancel_at_the_point_of_symmetry(source):
     kind = replace(KINDS["soft"], response=SoftBounds(up=0.02, down=0.04), cycle_spread=0.0)
     w = build(source, memristor=kind)
