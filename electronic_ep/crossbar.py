@@ -123,7 +123,9 @@ class CrossbarWeight(WeightOperator):
     def blind(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether a write may leave other states than it counts on."""
         verified = isinstance(self.programming, WriteVerify) and not self.memristor.read_noise
-        return not (verified or (isinstance(self.programming, MixedPrecision) and self.memristor.exact))
+        kind = self.memristor
+        counted = isinstance(self.programming, MixedPrecision) and kind.exact and not (kind.stuck or kind.drifts)
+        return not (verified or counted)
 
     @property
     def per_us(self) -> float:

@@ -197,6 +197,14 @@ def test_tiki_taka_without_changes_leaves_the_weights_where_fast_devices_are_stu
     assert torch.equal(w.state.detach(), before)
 
 
+@pytest.mark.parametrize("flaw", [{"stuck": 0.3}, {"drift": 0.05}])
+def test_counted_steps_are_blind_to_stuck_and_faded_devices(source, flaw):
+    w = build(source, memristor=replace(KINDS["linear"], **flaw))
+    w.age_(1 / w.cost().total("read").seconds)
+    assert w.blind
+    check_operator(w)
+
+
 def test_pulses_up_and_down_cancel_at_the_point_of_symmetry(source):
     kind = replace(KINDS["soft"], response=SoftBounds(up=0.02, down=0.04), cycle_spread=0.0)
     w = build(source, memristor=kind)
