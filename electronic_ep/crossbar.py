@@ -261,14 +261,15 @@ class CrossbarWeight(WeightOperator):
         """Joules, watts, seconds and mm^2 of a read, a pulse, an update and holding.
 
         Every line of the operator has a converter of each kind at its end. A read takes DAC, array, ADC and logic in
-        turn; the lines of a tile are written one after the other, those of all tiles at once. Under `outer` both
-        devices of a pair owe the same, so that they share a word of the accumulator.
+        turn; the lines of a tile are written one after the other, those of all tiles at once. Under `outer` and mixed
+        precision both devices of a pair owe the same, so that they share a word of the accumulator.
         """
         up, across = self.array.counts
         cells = up * across * self.array.tile**2
         g = self.array.microsiemens(self.state, backward=backward).double()
         ends = (self.out_features, self.in_features) if backward else (self.in_features, self.out_features)
-        own = self.programming.words * g.numel() // (2 if self.gradient is outer else 1)
+        alike = self.gradient is outer and isinstance(self.programming, MixedPrecision)
+        own = self.programming.words * g.numel() // (2 if alike else 1)
         fast = 1 if self.beside is None else 3
         return self.periphery.cost(
             driven=ends[0],

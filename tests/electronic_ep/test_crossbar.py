@@ -205,6 +205,17 @@ def test_counted_steps_are_blind_to_stuck_and_faded_devices(source, flaw):
     check_operator(w)
 
 
+@pytest.mark.parametrize("scheme", ["mixed", "verify", "tiki-taka"])
+def test_pairs_share_words_of_the_accumulator_only_where_both_devices_owe_the_same(source, scheme):
+    w = build(source, memristor=KINDS["soft"], programming=SCHEMES[scheme])
+    for _ in range(5):
+        change = 0.01 * torch.randn(7, 5, generator=source, dtype=torch.float64)
+        w.program_({"state": torch.stack([change, -change])}, source)
+    shared = torch.equal(w.owed_state[0], -w.owed_state[1])
+    words = w.cost().update["accumulator"].joules / (1e-12 * w.periphery.accumulator.pj)
+    assert words == pytest.approx(35 if shared else 70)
+
+
 def test_pulses_up_and_down_cancel_at_the_point_of_symmetry(source):
     kind = replace(KINDS["soft"], response=SoftBounds(up=0.02, down=0.04), cycle_spread=0.0)
     w = build(source, memristor=kind)
