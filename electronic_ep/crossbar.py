@@ -16,6 +16,7 @@ from ep_core.cost import Cost
 from ep_core.weight import Inputs, Outputs, WeightOperator, Written, product, require_finite
 
 HEADROOM = 8.0  # the range lets a weight grow to this multiple of the first weights' standard deviation
+CUT = 1e-9  # conductance of a cell behind a closed selector over the smallest of a device: as good as none
 IDEAL = Memristor(low_us=1.0, high_us=100.0, response=LinearStep.of(16))
 Gradient = Callable[["CrossbarWeight", Outputs, Inputs, bool], Tensor]
 
@@ -148,8 +149,8 @@ class CrossbarWeight(WeightOperator):
         return self.per_us * (g[0] - g[1])
 
     def _siemens(self, g: Float[Tensor, "pair out in"]) -> Float[Tensor, "pair up across rows cols"]:
-        """Conductances of all cells [S] in double precision; what the last tiles lack is at the smallest."""
-        return 1e-6 * self.array.blocks(g.double(), self.memristor.low_us)
+        """Conductances of all cells [S] in double precision; what the last tiles lack is cut off."""
+        return 1e-6 * self.array.blocks(g.double(), CUT * self.memristor.low_us)
 
     @torch.no_grad()
     def local(self, post: Outputs, pre: Inputs, backward: bool) -> Float[Tensor, "pair out in"]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from electronic_ep import CrossbarWeight, CurrentNudge, Memristor, Terminals, Wires, oracle, presets, programming
+from electronic_ep import CrossbarWeight, CurrentNudge, Memristor, Terminals, Wires, irdrop, oracle, presets, programming
 from electronic_ep.devices import Exponential, LinearStep, Piecewise, SoftBounds
 from ep_core import WeightOperator, check_operator
 
@@ -92,6 +92,14 @@ def test_shared_terminals_give_the_transpose_and_others_do_not(source):
         asymmetry = (w.vmm(eye) - w.matrix()).norm() / w.matrix().norm()
     assert not w.symmetric
     assert asymmetry > 1e-3
+
+
+def test_cells_that_a_matrix_does_not_need_draw_no_current(source):
+    wires, shared = ENDS["shared"]
+    w = build(source, 5, 4, wires=wires, terminals=shared)  # 2 tiles of 3 outputs, the last with 2
+    g = 1e-6 * w.array.microsiemens(w.state.detach())[:, 3:].mT
+    alone = 1e6 * irdrop.effective(g, wires, shared) * w.per_us
+    torch.testing.assert_close(w.matrix()[3:], alone[0] - alone[1], rtol=0, atol=1e-9 * w.top)
 
 
 @pytest.mark.parametrize("backward", [False, True])
