@@ -84,6 +84,8 @@ class CrossbarWeight(WeightOperator):
             raise ValueError(f"a tile needs at least one line, not {tile}")
         scale = 0.5 / in_features**0.5 if std is None else std
         self.top = HEADROOM * scale if top is None else top
+        if not 0 <= scale < math.inf:
+            raise ValueError(f"the first weights' standard deviation must be finite and not negative, not {scale}")
         if not 0 < self.top < math.inf:
             raise ValueError(f"the largest weight must be positive and finite, not {self.top}")
         self.memristor, self.gradient = memristor, gradient

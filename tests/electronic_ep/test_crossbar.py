@@ -366,6 +366,8 @@ def test_an_unknown_preset_lists_those_that_exist():
         (lambda: CrossbarWeight(3, 4, tile=0), "tile"),
         (lambda: CrossbarWeight(3, 4, top=0.0), "largest weight"),
         (lambda: CrossbarWeight(0, 4), "1 x 1"),
+        (lambda: CrossbarWeight(3, 4, std=float("nan"), top=1.0), "standard deviation"),
+        (lambda: CrossbarWeight(3, 4, std=-1.0), "standard deviation"),
     ],
 )
 def test_bad_input(make, says):
