@@ -139,6 +139,13 @@ def test_steps_are_named_by_bits():
         assert kind.of(5).step == pytest.approx(1 / 32)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_weakly_curved_exponential_is_linear(dtype):
+    x, ten = torch.linspace(0.1, 0.8, 9, dtype=dtype), torch.full((9,), 10.0, dtype=dtype)
+    moved = Exponential(pulses=100.0, up=1e6, down=1e6).after(x, ten, up=True)
+    torch.testing.assert_close(moved, x + 0.1, rtol=0, atol=1e-6)
+
+
 def test_spread_of_devices_and_pulses_is_as_asked(source):
     kind = replace(KINDS["linear"], response=LinearStep(up=1e-4, down=1e-4), device_spread=0.3, cycle_spread=0.5)
     w = build(source, 200, 200, memristor=kind)
@@ -359,6 +366,9 @@ def test_an_unknown_preset_lists_those_that_exist():
         (lambda: SoftBounds(up=1.0, down=0.5), "up of SoftBounds"),
         (lambda: Exponential(pulses=0.5, up=1.0, down=1.0), "at least one pulse"),
         (lambda: Exponential(pulses=10.0, up=0.0, down=1.0), "must be positive"),
+        (lambda: Exponential(pulses=10.0, up=float("inf"), down=1.0), "up to 1e\\+06"),
+        (lambda: Exponential(pulses=float("inf"), up=1.0, down=1.0), "at least one pulse"),
+        (lambda: SoftBounds.of(1), "2 to 24 bits, not 1"),
         (lambda: Piecewise(up=(0.0, 0.6, 0.5, 1.0), down=(0.0, 1.0)), "curve up"),
         (lambda: programming.Sign(least=-1.0), "least"),
         (lambda: programming.WriteVerify(tolerance=0.0), "tolerance"),
