@@ -45,6 +45,9 @@ def test_terminals_that_differ_are_compared(tmp_path, monkeypatch):
     ("main", "kind", "words", "says"),
     [
         (pulses.main, pulses.PulsesOptions, ("--bits", 0), "--bits"),
+        (pulses.main, pulses.PulsesOptions, ("--bits", 5, 1), "--bits"),
+        (pulses.main, pulses.PulsesOptions, ("--bits", 30), "--bits"),
+        (pulses.main, pulses.PulsesOptions, ("--epochs", 0), "--epochs"),
         (terminals.main, terminals.TerminalsOptions, ("--sense", -1), "--sense"),
         (terminals.main, terminals.TerminalsOptions, ("--seeds", 0), "--seeds"),
     ],
