@@ -5,7 +5,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from electronic_ep import CrossbarWeight, CurrentNudge, Memristor, Terminals, Wires, irdrop, oracle, presets, programming
+from electronic_ep import (
+    CrossbarWeight,
+    CurrentNudge,
+    Memristor,
+    Terminals,
+    Wires,
+    irdrop,
+    oracle,
+    presets,
+    programming,
+)
 from electronic_ep.devices import Exponential, LinearStep, Piecewise, SoftBounds
 from ep_core import WeightOperator, check_operator
 
