@@ -14,12 +14,10 @@ class Programming(ABC):
     """A scheme of writing.
 
     Attributes:
-        owes: whether what was not written is kept for the next write, so that small changes add up.
         words: numbers a device that lie in a digital memory, read and written at every update.
 
     """
 
-    owes = False
     words = 0
 
     @abstractmethod
@@ -56,7 +54,6 @@ def _drawn(wanted: Tensor, generator: torch.Generator | None) -> Tensor:
 class MixedPrecision(Programming):
     """A digital accumulator of changes; whole nominal steps of it are sent as pulses, blindly (Nandakumar 2020)."""
 
-    owes = True
     words = 1
 
     def write_(
@@ -135,7 +132,6 @@ class WriteVerify(Programming):
     tolerance: float = 0.5
     rounds: int = 20
     burst: int = 10
-    owes = True
     words = 1
 
     def __post_init__(self) -> None:
