@@ -223,9 +223,13 @@ class CrossbarWeight(WeightOperator):
     @torch.no_grad()
     def age_(self, reads: float, generator: torch.Generator | None = None) -> None:
         """Let the states fade in the time of so many reads."""
-        if self.drifting:
-            self.array.since += reads * self.cost().total("read").seconds
-            self._kept = {}
+        if not self.drifting:
+            return
+        seconds = reads * self.cost().total("read").seconds
+        for array in self.modules():
+            if isinstance(array, Array):
+                array.since += seconds
+        self._kept = {}
 
     @torch.no_grad()
     def program_(self, deltas: dict[str, Tensor], generator: torch.Generator | None = None) -> Written:

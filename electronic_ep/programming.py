@@ -43,6 +43,14 @@ def _send(array: Array, x: States, pulses: States, generator: torch.Generator | 
     return Written(pulses=int(pulses.abs().sum()), clipped=clipped)
 
 
+def _read(array: Array, x: States, generator: torch.Generator | None) -> States:
+    """States as one read of every device tells them: faded, with noise."""
+    kind, g = array.memristor, array.microsiemens(x)
+    if kind.read_noise and generator is not None:
+        g = g * (1 + kind.read_noise * torch.randn(g.shape, generator=generator, dtype=g.dtype))
+    return (g - kind.low_us) / kind.span_us
+
+
 def _drawn(wanted: Tensor, generator: torch.Generator | None) -> Tensor:
     """Round up or down at random, so that the mean is exact; without a generator to the nearest."""
     if generator is None:
@@ -154,7 +162,7 @@ class WriteVerify(Programming):
         step, target = array.memristor.response.step, (x + owed + delta)
         sent, reached = 0, target.clamp(0, 1)
         for _ in range(self.rounds):
-            missing = (reached - self._read(array, x, generator)) / step
+            missing = (reached - _read(array, x, generator)) / step
             pulses = torch.where(missing.abs() > self.tolerance, _nearest(missing), 0.0).clamp(-self.burst, self.burst)
             pulses = pulses * ~array.dead
             if not pulses.any():
@@ -166,13 +174,6 @@ class WriteVerify(Programming):
         owed.masked_fill_(array.dead, 0.0)
         clipped = ((target != reached) | array.dead).sum()
         return Written(pulses=sent, clipped=int(clipped))
-
-    def _read(self, array: Array, x: States, generator: torch.Generator | None) -> States:
-        """States as one read of every device tells them."""
-        kind, g = array.memristor, array.microsiemens(x)
-        if kind.read_noise and generator is not None:
-            g = g * (1 + kind.read_noise * torch.randn(g.shape, generator=generator, dtype=g.dtype))
-        return (g - kind.low_us) / kind.span_us
 
 
 def _nearest(missing: Tensor) -> Tensor:
@@ -248,7 +249,8 @@ class TikiTaka(Programming):
         written = _send(beside.array, beside.x, _drawn(self.gain * delta / step, generator), generator)
         count = array.shape[2]
         turn = (int(beside.turn) + torch.arange(min(self.lines, count))) % count
-        owed[..., turn] += self.share * (beside.x - beside.reference)[..., turn]
+        fast = _read(beside.array, beside.x, generator)
+        owed[..., turn] += self.share * (fast - beside.reference)[..., turn]
         pulses = torch.zeros_like(owed)
         pulses[..., turn] = torch.trunc(owed[..., turn] / step)
         owed -= step * pulses

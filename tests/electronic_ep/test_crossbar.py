@@ -241,6 +241,19 @@ def test_pairs_share_words_of_the_accumulator_only_where_both_devices_owe_the_sa
     assert words == pytest.approx(35 if shared else 70)
 
 
+@pytest.mark.parametrize("flaw", [{"read_noise": 0.05}, {"drift": 0.05}])
+def test_fast_devices_of_tiki_taka_are_read_with_noise_and_fade(source, flaw):
+    kind = Memristor(low_us=1.0, high_us=100.0, response=SoftBounds.of(5), **flaw)
+    w = build(source, 20, 20, memristor=kind, programming=programming.TikiTaka(lines=20, share=0.01))
+    w.age_(1 / w.cost().total("read").seconds)
+    w.program_({"state": torch.zeros_like(w.state)}, source)
+    g, share = 1 + 99 * w.beside.reference, 0.01 / 99
+    if "drift" in flaw:
+        torch.testing.assert_close(w.owed_state, share * g * (2**-0.05 - 1), rtol=0, atol=1e-12)
+    else:
+        assert float((w.owed_state / (share * g)).std()) == pytest.approx(0.05, rel=0.1)
+
+
 def test_pulses_up_and_down_cancel_at_the_point_of_symmetry(source):
     kind = replace(KINDS["soft"], response=SoftBounds(up=0.02, down=0.04), cycle_spread=0.0)
     w = build(source, memristor=kind)
