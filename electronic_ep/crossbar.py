@@ -11,7 +11,7 @@ from electronic_ep.array import Array
 from electronic_ep.cost import Periphery
 from electronic_ep.devices import LinearStep, Memristor
 from electronic_ep.irdrop import Terminals, Wires, effective, local_rule
-from electronic_ep.programming import MixedPrecision, Programming, WriteVerify
+from electronic_ep.programming import Fast, MixedPrecision, Programming, WriteVerify
 from ep_core.cost import Cost
 from ep_core.weight import Inputs, Outputs, WeightOperator, Written, product, require_finite
 
@@ -259,6 +259,11 @@ class CrossbarWeight(WeightOperator):
         delta = self._split(target.to(self.state.dtype)) - self.state
         scheme = WriteVerify(rounds=100)
         written = scheme.write_(self.array, self.state.detach(), self.owed_state, delta, generator, None)
+        if isinstance(self.beside, Fast):
+            # Changes that fast devices still hold are of the old weights
+            fast = self.beside
+            away = fast.reference - fast.x
+            written += scheme.write_(fast.array, fast.x, torch.zeros_like(away), away, generator, None)
         self.owed_state.zero_()
         torch.autograd.graph.increment_version((self.state,))
         return written
