@@ -11,11 +11,12 @@ from electronic_ep.array import Array
 from electronic_ep.cost import Periphery
 from electronic_ep.devices import LinearStep, Memristor
 from electronic_ep.irdrop import Terminals, Wires, effective, local_rule
-from electronic_ep.programming import MixedPrecision, Programming, WriteVerify
+from electronic_ep.programming import Fast, MixedPrecision, Programming, WriteVerify
 from ep_core.cost import Cost
 from ep_core.weight import Inputs, Outputs, WeightOperator, Written, product, require_finite
 
 HEADROOM = 8.0  # the range lets a weight grow to this multiple of the first weights' standard deviation
+CUT = 1e-9  # conductance of a cell behind a closed selector over the smallest of a device: as good as none
 IDEAL = Memristor(low_us=1.0, high_us=100.0, response=LinearStep.of(16))
 Gradient = Callable[["CrossbarWeight", Outputs, Inputs, bool], Tensor]
 
@@ -83,6 +84,8 @@ class CrossbarWeight(WeightOperator):
             raise ValueError(f"a tile needs at least one line, not {tile}")
         scale = 0.5 / in_features**0.5 if std is None else std
         self.top = HEADROOM * scale if top is None else top
+        if not 0 <= scale < math.inf:
+            raise ValueError(f"the first weights' standard deviation must be finite and not negative, not {scale}")
         if not 0 < self.top < math.inf:
             raise ValueError(f"the largest weight must be positive and finite, not {self.top}")
         self.memristor, self.gradient = memristor, gradient
@@ -123,7 +126,9 @@ class CrossbarWeight(WeightOperator):
     def blind(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether a write may leave other states than it counts on."""
         verified = isinstance(self.programming, WriteVerify) and not self.memristor.read_noise
-        return not (verified or (isinstance(self.programming, MixedPrecision) and self.memristor.exact))
+        kind = self.memristor
+        counted = isinstance(self.programming, MixedPrecision) and kind.exact and not (kind.stuck or kind.drifts)
+        return not (verified or counted)
 
     @property
     def per_us(self) -> float:
@@ -146,8 +151,8 @@ class CrossbarWeight(WeightOperator):
         return self.per_us * (g[0] - g[1])
 
     def _siemens(self, g: Float[Tensor, "pair out in"]) -> Float[Tensor, "pair up across rows cols"]:
-        """Conductances of all cells [S] in double precision; what the last tiles lack is at the smallest."""
-        return 1e-6 * self.array.blocks(g.double(), self.memristor.low_us)
+        """Conductances of all cells [S] in double precision; what the last tiles lack is cut off."""
+        return 1e-6 * self.array.blocks(g.double(), CUT * self.memristor.low_us)
 
     @torch.no_grad()
     def local(self, post: Outputs, pre: Inputs, backward: bool) -> Float[Tensor, "pair out in"]:
@@ -218,9 +223,13 @@ class CrossbarWeight(WeightOperator):
     @torch.no_grad()
     def age_(self, reads: float, generator: torch.Generator | None = None) -> None:
         """Let the states fade in the time of so many reads."""
-        if self.drifting:
-            self.array.since += reads * self.cost().total("read").seconds
-            self._kept = {}
+        if not self.drifting:
+            return
+        seconds = reads * self.cost().total("read").seconds
+        for array in self.modules():
+            if isinstance(array, Array):
+                array.since += seconds
+        self._kept = {}
 
     @torch.no_grad()
     def program_(self, deltas: dict[str, Tensor], generator: torch.Generator | None = None) -> Written:
@@ -250,6 +259,11 @@ class CrossbarWeight(WeightOperator):
         delta = self._split(target.to(self.state.dtype)) - self.state
         scheme = WriteVerify(rounds=100)
         written = scheme.write_(self.array, self.state.detach(), self.owed_state, delta, generator, None)
+        if isinstance(self.beside, Fast):
+            # Changes that fast devices still hold are of the old weights
+            fast = self.beside
+            away = fast.reference - fast.x
+            written += scheme.write_(fast.array, fast.x, torch.zeros_like(away), away, generator, None)
         self.owed_state.zero_()
         torch.autograd.graph.increment_version((self.state,))
         return written
@@ -259,14 +273,15 @@ class CrossbarWeight(WeightOperator):
         """Joules, watts, seconds and mm^2 of a read, a pulse, an update and holding.
 
         Every line of the operator has a converter of each kind at its end. A read takes DAC, array, ADC and logic in
-        turn; the lines of a tile are written one after the other, those of all tiles at once. Under `outer` both
-        devices of a pair owe the same, so that they share a word of the accumulator.
+        turn; the lines of a tile are written one after the other, those of all tiles at once. Under `outer` and mixed
+        precision both devices of a pair owe the same, so that they share a word of the accumulator.
         """
         up, across = self.array.counts
         cells = up * across * self.array.tile**2
         g = self.array.microsiemens(self.state, backward=backward).double()
         ends = (self.out_features, self.in_features) if backward else (self.in_features, self.out_features)
-        own = self.programming.words * g.numel() // (2 if self.gradient is outer else 1)
+        alike = self.gradient is outer and isinstance(self.programming, MixedPrecision)
+        own = self.programming.words * g.numel() // (2 if alike else 1)
         fast = 1 if self.beside is None else 3
         return self.periphery.cost(
             driven=ends[0],

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 States = Float[Tensor, "*cells"]
+STRAIGHT = 1e6  # A / P from which on a curve is a straight line but for 1e-7 of the range
 
 
 class Response(ABC):
@@ -99,7 +100,12 @@ class SoftBounds(Response):
 
     @classmethod
     def of(cls, bits: int) -> "SoftBounds":
-        """2^bits states, counted as the range over the step in its middle (as Gokmen & Haensch 2020 count them)."""
+        """2^bits states, counted as the range over the step in its middle (as Gokmen & Haensch 2020 count them).
+
+        Raises ValueError for 1 bit: its first pulse from the bottom would go all the way.
+        """
+        if bits == 1:
+            raise ValueError("states of a memristor with soft bounds take 2 to 24 bits, not 1")
         return cls(up=2 / states(bits), down=2 / states(bits))
 
     def after(self, x: States, pulses: States, *, up: bool) -> States:
@@ -116,7 +122,7 @@ class Exponential(Response):
     Attributes:
         pulses: P. up, down: A / P of both directions.
 
-    Raises ValueError for less than one pulse, or A that is not positive.
+    Raises ValueError for less than one pulse, or A that is not positive or so large that the curve is straight.
 
     """
 
@@ -125,16 +131,18 @@ class Exponential(Response):
     down: float
 
     def __post_init__(self) -> None:
-        if not self.pulses >= 1:
+        if not 1 <= self.pulses < math.inf:
             raise ValueError(f"an exponential response needs at least one pulse from end to end, not {self.pulses}")
-        if not (self.up > 0 and self.down > 0):
-            raise ValueError(f"A / P of an exponential response must be positive, not {self.up} and {self.down}")
+        if not (0 < self.up <= STRAIGHT and 0 < self.down <= STRAIGHT):
+            raise ValueError(
+                f"A / P of an exponential response must be positive and up to {STRAIGHT:g}, not {self.up}, {self.down}"
+            )
 
     def after(self, x: States, pulses: States, *, up: bool) -> States:
-        """B - (B - x) e^(-n / A)."""
+        """B - (B - x) e^(-n / A), as a change, which is exact for large A too."""
         share = self.up if up else self.down
         reach = -1 / math.expm1(-1 / share)
-        return reach - (reach - x) * torch.exp(-pulses / (share * self.pulses))
+        return x - (reach - x) * torch.expm1(-pulses / (share * self.pulses))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,12 +14,10 @@ class Programming(ABC):
     """A scheme of writing.
 
     Attributes:
-        owes: whether what was not written is kept for the next write, so that small changes add up.
         words: numbers a device that lie in a digital memory, read and written at every update.
 
     """
 
-    owes = False
     words = 0
 
     @abstractmethod
@@ -45,6 +43,14 @@ def _send(array: Array, x: States, pulses: States, generator: torch.Generator | 
     return Written(pulses=int(pulses.abs().sum()), clipped=clipped)
 
 
+def _read(array: Array, x: States, generator: torch.Generator | None) -> States:
+    """States as one read of every device tells them: faded, with noise."""
+    kind, g = array.memristor, array.microsiemens(x)
+    if kind.read_noise and generator is not None:
+        g = g * (1 + kind.read_noise * torch.randn(g.shape, generator=generator, dtype=g.dtype))
+    return (g - kind.low_us) / kind.span_us
+
+
 def _drawn(wanted: Tensor, generator: torch.Generator | None) -> Tensor:
     """Round up or down at random, so that the mean is exact; without a generator to the nearest."""
     if generator is None:
@@ -56,7 +62,6 @@ def _drawn(wanted: Tensor, generator: torch.Generator | None) -> Tensor:
 class MixedPrecision(Programming):
     """A digital accumulator of changes; whole nominal steps of it are sent as pulses, blindly (Nandakumar 2020)."""
 
-    owes = True
     words = 1
 
     def write_(
@@ -124,7 +129,7 @@ class Sign(Programming):
 
 @dataclass(frozen=True, kw_only=True)
 class WriteVerify(Programming):
-    """Pulse and read in turn until a state is as wished; what is left is known, and owed.
+    """Pulse and read in turn until a state is read as wished; the wish is remembered, and what lacks of it owed.
 
     Attributes:
         tolerance: distance that is good enough, in steps. rounds: most pairs of pulses and reads.
@@ -135,7 +140,6 @@ class WriteVerify(Programming):
     tolerance: float = 0.5
     rounds: int = 20
     burst: int = 10
-    owes = True
     words = 1
 
     def __post_init__(self) -> None:
@@ -158,24 +162,18 @@ class WriteVerify(Programming):
         step, target = array.memristor.response.step, (x + owed + delta)
         sent, reached = 0, target.clamp(0, 1)
         for _ in range(self.rounds):
-            missing = (reached - self._read(array, x, generator)) / step
+            missing = (reached - _read(array, x, generator)) / step
             pulses = torch.where(missing.abs() > self.tolerance, _nearest(missing), 0.0).clamp(-self.burst, self.burst)
             pulses = pulses * ~array.dead
             if not pulses.any():
                 break
             array.pulse_(x, pulses, generator)
             sent += int(pulses.abs().sum())
-        owed.copy_(reached - self._read(array, x, generator))
+        # The memory holds the target itself: what noise or drift hides of the state is not owed again
+        owed.copy_(reached - x)
         owed.masked_fill_(array.dead, 0.0)
         clipped = ((target != reached) | array.dead).sum()
         return Written(pulses=sent, clipped=int(clipped))
-
-    def _read(self, array: Array, x: States, generator: torch.Generator | None) -> States:
-        """States as one read of every device tells them."""
-        kind, g = array.memristor, array.microsiemens(x)
-        if kind.read_noise and generator is not None:
-            g = g * (1 + kind.read_noise * torch.randn(g.shape, generator=generator, dtype=g.dtype))
-        return (g - kind.low_us) / kind.span_us
 
 
 def _nearest(missing: Tensor) -> Tensor:
@@ -199,7 +197,8 @@ class Fast(nn.Module):
         )
         point = self.array.symmetry()
         self.register_buffer("x", self.array.drawn(point.clone(), generator))
-        self.register_buffer("reference", point if zero_shift else torch.full_like(point, 0.5))
+        # A stuck device is found at its own state
+        self.register_buffer("reference", self.x.clone() if zero_shift else torch.full_like(point, 0.5))
         self.register_buffer("turn", torch.zeros((), dtype=torch.int64))
 
 
@@ -250,7 +249,8 @@ class TikiTaka(Programming):
         written = _send(beside.array, beside.x, _drawn(self.gain * delta / step, generator), generator)
         count = array.shape[2]
         turn = (int(beside.turn) + torch.arange(min(self.lines, count))) % count
-        owed[..., turn] += self.share * (beside.x - beside.reference)[..., turn]
+        fast = _read(beside.array, beside.x, generator)
+        owed[..., turn] += self.share * (fast - beside.reference)[..., turn]
         pulses = torch.zeros_like(owed)
         pulses[..., turn] = torch.trunc(owed[..., turn] / step)
         owed -= step * pulses

@@ -78,8 +78,10 @@ class PulsesOptions:
 
 def main(options: PulsesOptions) -> int:
     """Train, tabulate, draw."""
-    if min(options.seeds, options.jobs, options.epochs, *options.bits) < 1:
-        raise ValueError("--bits, --seeds, --epochs and --jobs must be at least 1")
+    if min(options.seeds, options.jobs, options.epochs) < 1:
+        raise ValueError("--seeds, --epochs and --jobs must be at least 1")
+    if not options.bits or not all(2 <= bits <= 24 for bits in options.bits):
+        raise ValueError(f"--bits must be of 2 to 24, not {options.bits}")
     folder = begun_or_new(options.out, "pulses")
     write_json(folder / "config.json", {"bits": list(options.bits), "seeds": options.seeds, "epochs": options.epochs})
     recipes = {f"{s}_{bits}": replace(recipe, levels=bits) for s, recipe in SCHEMES.items() for bits in options.bits}

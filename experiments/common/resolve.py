@@ -343,6 +343,10 @@ def _check_numbers(options: TrainOptions) -> None:
         raise ValueError(f"--beta must be other than 0, at least 1e-6 in size, not {options.beta}")
     if options.output_range is not None and not options.output_range[0] < options.output_range[1]:
         raise ValueError(f"--output-range must rise, not {options.output_range[0]} .. {options.output_range[1]}")
+    if options.levels == 1:
+        raise ValueError("--levels must be 0 or 2 to 24: soft bounds have no states of 1 bit")
+    if options.homeostasis and options.gradient == "outer":
+        raise ValueError("--homeostasis needs --gradient oracle: outer products are the same in both directions")
     if not any(options.lr):
         raise ValueError("--lr is 0 for every layer: nothing would learn")
 

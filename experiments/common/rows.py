@@ -11,6 +11,7 @@ from rich.progress import track
 from experiments import train
 from experiments.common.folder import new_folder
 from experiments.common.options import TrainOptions
+from experiments.common.resolve import resolve, to_config
 
 Results = list[dict[str, float]]
 
@@ -23,14 +24,31 @@ def begun_or_new(out: Path | None, name: str) -> Path:
 
 
 def run_rows(recipes: dict[str, TrainOptions], *, seeds: int, jobs: int, folder: Path) -> dict[str, Results]:
-    """Train every row with seeds 0, 1, ..; summaries by row. Finished runs are read, interrupted ones go on."""
+    """Train every row with seeds 0, 1, ..; summaries by row. Finished runs are read, interrupted ones go on.
+
+    Raises ValueError where a run in the folder was made with other options.
+    """
     tasks = [(row, seed) for row in recipes for seed in range(seeds)]
-    calls = (delayed(_one)(replace(recipes[row], seed=seed, out=folder / f"{row}-seed{seed}")) for row, seed in tasks)
+    wanted = [replace(recipes[row], seed=seed, out=folder / f"{row}-seed{seed}") for row, seed in tasks]
+    for options in wanted:
+        _require_same(options)
+    calls = (delayed(_one)(options) for options in wanted)
     work = Parallel(n_jobs=jobs, return_as="generator")(calls)
     runs: dict[str, Results] = {row: [] for row in recipes}
     for (row, _), result in zip(tasks, track(work, "training", total=len(tasks)), strict=True):
         runs[row].append(result)
     return runs
+
+
+def _require_same(options: TrainOptions) -> None:
+    """ValueError if the folder of a run holds one with other options, its data's folder apart."""
+    path, full = options.out / "config.json", to_config(resolve(options))
+    if not path.exists():
+        return
+    stored = json.loads(path.read_text())
+    differ = sorted(name for name in full.keys() | stored.keys() if full.get(name) != stored.get(name))
+    if [name for name in differ if name != "data_dir"]:
+        raise ValueError(f"{options.out} holds a run with other {', '.join(differ)}: choose another --out")
 
 
 def _one(options: TrainOptions) -> dict[str, float]:

@@ -5,7 +5,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from electronic_ep import CrossbarWeight, CurrentNudge, Memristor, Terminals, Wires, oracle, presets, programming
+from electronic_ep import (
+    CrossbarWeight,
+    CurrentNudge,
+    Memristor,
+    Terminals,
+    Wires,
+    irdrop,
+    oracle,
+    presets,
+    programming,
+)
 from electronic_ep.devices import Exponential, LinearStep, Piecewise, SoftBounds
 from ep_core import WeightOperator, check_operator
 
@@ -94,6 +104,14 @@ def test_shared_terminals_give_the_transpose_and_others_do_not(source):
     assert asymmetry > 1e-3
 
 
+def test_cells_that_a_matrix_does_not_need_draw_no_current(source):
+    wires, shared = ENDS["shared"]
+    w = build(source, 5, 4, wires=wires, terminals=shared)  # 2 tiles of 3 outputs, the last with 2
+    g = 1e-6 * w.array.microsiemens(w.state.detach())[:, 3:].mT
+    alone = 1e6 * irdrop.effective(g, wires, shared) * w.per_us
+    torch.testing.assert_close(w.matrix()[3:], alone[0] - alone[1], rtol=0, atol=1e-9 * w.top)
+
+
 @pytest.mark.parametrize("backward", [False, True])
 @pytest.mark.parametrize("batch", [3, 11])
 def test_the_local_rule_is_the_true_gradient(source, backward, batch):
@@ -129,6 +147,13 @@ def test_many_pulses_are_as_many_single_ones(kind, up):
 def test_steps_are_named_by_bits():
     for kind in (LinearStep, SoftBounds):
         assert kind.of(5).step == pytest.approx(1 / 32)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_weakly_curved_exponential_is_linear(dtype):
+    x, ten = torch.linspace(0.1, 0.8, 9, dtype=dtype), torch.full((9,), 10.0, dtype=dtype)
+    moved = Exponential(pulses=100.0, up=1e6, down=1e6).after(x, ten, up=True)
+    torch.testing.assert_close(moved, x + 0.1, rtol=0, atol=1e-6)
 
 
 def test_spread_of_devices_and_pulses_is_as_asked(source):
@@ -176,6 +201,69 @@ def test_verified_writes_end_within_their_tolerance(source):
         w.program_matrix_(torch.full((30, 30), float("nan"), dtype=torch.float64))
     with pytest.raises(ValueError, match="shape"):
         w.program_matrix_(torch.zeros(3, 30, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("flaw", [{"read_noise": 0.05}, {"drift": 0.05}])
+def test_verified_writes_of_nothing_do_not_move_what_is_wished(source, flaw):
+    w = build(source, 20, 20, memristor=replace(KINDS["linear"], **flaw), programming=programming.WriteVerify())
+    wished = w.state.detach() + w.owed_state
+    for _ in range(20):
+        w.age_(0.01 / w.cost().total("read").seconds)
+        w.program_({"state": torch.zeros_like(w.state)}, source)
+    torch.testing.assert_close(w.state.detach() + w.owed_state, wished, rtol=0, atol=1e-12)
+
+
+def test_tiki_taka_without_changes_leaves_the_weights_where_fast_devices_are_stuck(source):
+    kind = Memristor(low_us=1.0, high_us=100.0, response=SoftBounds.of(5), stuck=0.3)
+    w = build(source, 20, 20, memristor=kind, programming=programming.TikiTaka())
+    before = w.state.detach().clone()
+    for _ in range(50):
+        w.program_({"state": torch.zeros_like(w.state)}, source)
+    assert torch.equal(w.state.detach(), before)
+
+
+@pytest.mark.parametrize("flaw", [{"stuck": 0.3}, {"drift": 0.05}])
+def test_counted_steps_are_blind_to_stuck_and_faded_devices(source, flaw):
+    w = build(source, memristor=replace(KINDS["linear"], **flaw))
+    w.age_(1 / w.cost().total("read").seconds)
+    assert w.blind
+    check_operator(w)
+
+
+@pytest.mark.parametrize("scheme", ["mixed", "verify", "tiki-taka"])
+def test_pairs_share_words_of_the_accumulator_only_where_both_devices_owe_the_same(source, scheme):
+    w = build(source, memristor=KINDS["soft"], programming=SCHEMES[scheme])
+    for _ in range(5):
+        change = 0.01 * torch.randn(7, 5, generator=source, dtype=torch.float64)
+        w.program_({"state": torch.stack([change, -change])}, source)
+    shared = torch.equal(w.owed_state[0], -w.owed_state[1])
+    words = w.cost().update["accumulator"].joules / (1e-12 * w.periphery.accumulator.pj)
+    assert words == pytest.approx(35 if shared else 70)
+
+
+@pytest.mark.parametrize("flaw", [{"read_noise": 0.05}, {"drift": 0.05}])
+def test_fast_devices_of_tiki_taka_are_read_with_noise_and_fade(source, flaw):
+    kind = Memristor(low_us=1.0, high_us=100.0, response=SoftBounds.of(5), **flaw)
+    w = build(source, 20, 20, memristor=kind, programming=programming.TikiTaka(lines=20, share=0.01))
+    w.age_(1 / w.cost().total("read").seconds)
+    w.program_({"state": torch.zeros_like(w.state)}, source)
+    g, share = 1 + 99 * w.beside.reference, 0.01 / 99
+    if "drift" in flaw:
+        torch.testing.assert_close(w.owed_state, share * g * (2**-0.05 - 1), rtol=0, atol=1e-12)
+    else:
+        assert float((w.owed_state / (share * g)).std()) == pytest.approx(0.05, rel=0.1)
+
+
+def test_a_written_matrix_forgets_what_fast_devices_hold(source):
+    w = build(source, 20, 20, memristor=KINDS["soft"], programming=programming.TikiTaka())
+    for _ in range(3):
+        w.program_({"state": torch.full_like(w.state, 0.1)}, source)
+    w.program_matrix_(torch.zeros(20, 20, dtype=torch.float64), source)
+    written = w.state.detach().clone()
+    for _ in range(20):
+        w.program_({"state": torch.zeros_like(w.state)}, source)
+    # What verified writes leave of a fast state, at most .75 steps, is passed on 8 times, a tenth of it each time
+    assert float((w.state.detach() - written).abs().max()) <= 2 * w.memristor.response.step
 
 
 def test_pulses_up_and_down_cancel_at_the_point_of_symmetry(source):
@@ -313,6 +401,9 @@ def test_an_unknown_preset_lists_those_that_exist():
         (lambda: SoftBounds(up=1.0, down=0.5), "up of SoftBounds"),
         (lambda: Exponential(pulses=0.5, up=1.0, down=1.0), "at least one pulse"),
         (lambda: Exponential(pulses=10.0, up=0.0, down=1.0), "must be positive"),
+        (lambda: Exponential(pulses=10.0, up=float("inf"), down=1.0), "up to 1e\\+06"),
+        (lambda: Exponential(pulses=float("inf"), up=1.0, down=1.0), "at least one pulse"),
+        (lambda: SoftBounds.of(1), "2 to 24 bits, not 1"),
         (lambda: Piecewise(up=(0.0, 0.6, 0.5, 1.0), down=(0.0, 1.0)), "curve up"),
         (lambda: programming.Sign(least=-1.0), "least"),
         (lambda: programming.WriteVerify(tolerance=0.0), "tolerance"),
@@ -320,6 +411,8 @@ def test_an_unknown_preset_lists_those_that_exist():
         (lambda: CrossbarWeight(3, 4, tile=0), "tile"),
         (lambda: CrossbarWeight(3, 4, top=0.0), "largest weight"),
         (lambda: CrossbarWeight(0, 4), "1 x 1"),
+        (lambda: CrossbarWeight(3, 4, std=float("nan"), top=1.0), "standard deviation"),
+        (lambda: CrossbarWeight(3, 4, std=-1.0), "standard deviation"),
     ],
 )
 def test_bad_input(make, says):

@@ -104,6 +104,8 @@ def refused(result, *fragments):
         (("--backend", "crossbar", "--wire-ohm", -1), ("--wire-ohm", "-1")),
         (("--backend", "crossbar", "--terminals", 1, 1, -1, 1), ("--terminals", "-1")),
         (("--backend", "crossbar", "--levels", 30), ("--levels", "30")),
+        (("--backend", "crossbar", "--levels", 1), ("--levels", "2 to 24")),
+        (("--backend", "crossbar", "--homeostasis", 1), ("--homeostasis", "--gradient oracle")),
         (("--backend", "crossbar", "--device-spread", "nan"), ("--device-spread", "nan")),
         (("--backend", "crossbar", "--net", "hopfield"), ("--net hopfield", "--backend ideal")),
         (("--dataset", "mnist", "--data-dir", "/nowhere"), ("train-images-idx3-ubyte", "/nowhere")),

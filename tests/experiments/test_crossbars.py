@@ -14,7 +14,7 @@ from experiments.common.shell import run
 SMALL = {"sizes": (64, 8, 10), "epochs": 1}
 
 
-def test_schemes_are_compared_under_the_names_of_their_bars(tmp_path, monkeypatch):
+def test_schemes_are_compared_under_the_names_of_their_bars(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(pulses, "IDEAL", replace(pulses.IDEAL, **SMALL))
     monkeypatch.setattr(pulses, "SCHEMES", {name: replace(r, **SMALL) for name, r in pulses.SCHEMES.items()})
     words = ["--seeds", "1", "--epochs", "1", "--jobs", "1", "--out", str(tmp_path / "out")]
@@ -25,8 +25,10 @@ def test_schemes_are_compared_under_the_names_of_their_bars(tmp_path, monkeypatc
     assert found["pulse_ratio_5"] == found["stochastic_rounding_5_pulses"] / found["mixed_precision_5_pulses"] > 1
     assert found["mixed_precision_above_ideal_5"] == found["mixed_precision_5"] - found["ideal"]
     assert (tmp_path / "out" / "pulses.png").exists()
-    # Finished runs are read, not trained again.
+    # Finished runs are read, not trained again; those of other options are not taken for them.
     assert run(pulses.main, pulses.PulsesOptions, [*words, "--bits", "5", "7"]) == 0
+    assert run(pulses.main, pulses.PulsesOptions, [*words, "--bits", "5", "7", "--epochs", "2"]) == 2
+    assert "other epochs" in capsys.readouterr().err
 
 
 def test_terminals_that_differ_are_compared(tmp_path, monkeypatch):
@@ -45,6 +47,9 @@ def test_terminals_that_differ_are_compared(tmp_path, monkeypatch):
     ("main", "kind", "words", "says"),
     [
         (pulses.main, pulses.PulsesOptions, ("--bits", 0), "--bits"),
+        (pulses.main, pulses.PulsesOptions, ("--bits", 5, 1), "--bits"),
+        (pulses.main, pulses.PulsesOptions, ("--bits", 30), "--bits"),
+        (pulses.main, pulses.PulsesOptions, ("--epochs", 0), "--epochs"),
         (terminals.main, terminals.TerminalsOptions, ("--sense", -1), "--sense"),
         (terminals.main, terminals.TerminalsOptions, ("--seeds", 0), "--seeds"),
     ],
