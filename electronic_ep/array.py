@@ -69,15 +69,13 @@ class Array(nn.Module):
 
     @property
     def kept(self) -> Tensor:
-        """Share of its conductance that each device still has: (1 + t / drift_s)^-nu."""
+        """Share of its state that each device still has: (1 + t / drift_s)^-nu."""
         return (1 + self.since / self.memristor.drift_s) ** -self.nu
 
     def microsiemens(self, x: States, *, backward: bool = False) -> States:
         """G [uS] as a read sees it."""
         kind = self.memristor
-        g = kind.low_us + kind.span_us * x
-        if kind.drifts:
-            g = g * self.kept
+        g = kind.low_us + kind.span_us * (x * self.kept if kind.drifts else x)
         return g * (1 + self.excess) if backward and kind.polar else g
 
     @torch.no_grad()
@@ -109,10 +107,9 @@ class Array(nn.Module):
 
     def _renewed(self, x: States, at: Tensor) -> Tensor:
         """States from which faded devices start; a pulse sets their clock to 0."""
-        kind = self.memristor
-        faded = (self.microsiemens(x).flatten()[at] - kind.low_us) / kind.span_us
+        faded = (x * self.kept).flatten()[at]
         self.since.view(-1)[at] = 0
-        return faded.clamp(0, 1)
+        return faded
 
     def _spilt(self, pulses: States) -> States:
         """What reaches every device when the other devices of its two lines get half of the voltage."""

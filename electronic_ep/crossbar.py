@@ -16,6 +16,7 @@ from ep_core.cost import Cost
 from ep_core.weight import Inputs, Outputs, WeightOperator, Written, product, require_finite
 
 HEADROOM = 8.0  # the range lets a weight grow to this multiple of the first weights' standard deviation
+FAR = 1e6  # a change of a state that no device can follow
 CUT = 1e-9  # conductance of a cell behind a closed selector over the smallest of a device: as good as none
 IDEAL = Memristor(low_us=1.0, high_us=100.0, response=LinearStep.of(16))
 Gradient = Callable[["CrossbarWeight", Outputs, Inputs, bool], Tensor]
@@ -88,6 +89,11 @@ class CrossbarWeight(WeightOperator):
             raise ValueError(f"the first weights' standard deviation must be finite and not negative, not {scale}")
         if not 0 < self.top < math.inf:
             raise ValueError(f"the largest weight must be positive and finite, not {self.top}")
+        if self.top < 3 * scale:
+            factor = 3 * scale / self.top
+            raise ValueError(
+                f"three standard deviations of the first weights are {factor:.3g} times the largest weight"
+            )
         self.memristor, self.gradient = memristor, gradient
         self.programming = MixedPrecision() if programming is None else programming
         self.wires = Wires(word=0.0, bit=0.0) if wires is None else wires
@@ -235,10 +241,11 @@ class CrossbarWeight(WeightOperator):
     def program_(self, deltas: dict[str, Tensor], generator: torch.Generator | None = None) -> Written:
         """Send pulses, as `programming` makes them of the changes."""
         require_finite(deltas)
-        delta, state = deltas["state"].to(self.state.dtype), self.state.detach()
-        written = self.programming.write_(self.array, state, self.owed_state, delta, generator, self.beside)
-        torch.autograd.graph.increment_version((self.state,))
-        return written
+        if deltas["state"].shape != self.state.shape:
+            raise ValueError(f"states have the shape {tuple(self.state.shape)}, not {tuple(deltas['state'].shape)}")
+        # Beyond that every device is at its end, and counts of pulses would overflow
+        delta = deltas["state"].to(self.state.dtype).clamp(-FAR, FAR)
+        return self.programming.write_(self.array, self.state.detach(), self.owed_state, delta, generator, self.beside)
 
     @torch.no_grad()
     def program_matrix_(self, target: Float[Tensor, "out in"], generator: torch.Generator | None = None) -> Written:
@@ -265,7 +272,6 @@ class CrossbarWeight(WeightOperator):
             away = fast.reference - fast.x
             written += scheme.write_(fast.array, fast.x, torch.zeros_like(away), away, generator, None)
         self.owed_state.zero_()
-        torch.autograd.graph.increment_version((self.state,))
         return written
 
     @torch.no_grad()

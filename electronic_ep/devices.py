@@ -200,8 +200,8 @@ class Memristor:
         read_noise: relative standard deviation of a conductance in a read.
         polarity: mean, and `polarity_spread` standard deviation, of the relative excess of the conductance when the
             current runs backwards, from bit to word line.
-        drift: nu of G(t) = G (1 + t / drift_s)^-nu, t the time since it was last pulsed; `drift_spread` its standard
-            deviation over devices.
+        drift: nu of x(t) = x (1 + t / drift_s)^-nu, so that G falls to G_min; t is the time since the last pulse;
+            `drift_spread` its standard deviation over devices.
         drift_s: [s].
         half_select: share of a pulse that the other devices of a written line get.
         write_v: voltage of a pulse [V]; slope_v: voltage by which a pulse is e times weaker [V], of wires and

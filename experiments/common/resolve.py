@@ -305,7 +305,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "polarity": (-0.9, 10),
     "wire_ohm": (0, 1e6),
     "terminals": (0, 1e6),
-    "top": (1, 1e6),
+    "top": (3, 1e6),
     "phase_noise": (0, 10),
     "detector_noise": (0, 100),
     "drift": (0, 100),

@@ -249,7 +249,7 @@ def test_fast_devices_of_tiki_taka_are_read_with_noise_and_fade(source, flaw):
     w.program_({"state": torch.zeros_like(w.state)}, source)
     g, share = 1 + 99 * w.beside.reference, 0.01 / 99
     if "drift" in flaw:
-        torch.testing.assert_close(w.owed_state, share * g * (2**-0.05 - 1), rtol=0, atol=1e-12)
+        torch.testing.assert_close(w.owed_state, share * (g - 1) * (2**-0.05 - 1), rtol=0, atol=1e-12)
     else:
         assert float((w.owed_state / (share * g)).std()) == pytest.approx(0.05, rel=0.1)
 
@@ -410,6 +410,8 @@ def test_an_unknown_preset_lists_those_that_exist():
         (lambda: programming.TikiTaka(gain=0.0), "positive gain"),
         (lambda: CrossbarWeight(3, 4, tile=0), "tile"),
         (lambda: CrossbarWeight(3, 4, top=0.0), "largest weight"),
+        (lambda: CrossbarWeight(3, 4, top=0.5, std=0.5), "3 times the largest weight"),
+        (lambda: CrossbarWeight(3, 4).program_({"state": torch.zeros(1)}), r"shape \(2, 3, 4\), not \(1,\)"),
         (lambda: CrossbarWeight(0, 4), "1 x 1"),
         (lambda: CrossbarWeight(3, 4, std=float("nan"), top=1.0), "standard deviation"),
         (lambda: CrossbarWeight(3, 4, std=-1.0), "standard deviation"),
