@@ -1,8 +1,8 @@
 """Effective matrices of crossbars with wires against badcrossbar, and in batches; one thread, processor time.
 
-Expected, on an AMD EPYC (Zen 4): badcrossbar takes 110 to 150 times as long for one vector, 220 to 260 times for 100.
-A tile in a batch costs .3 (16 x 16), .63 (32 x 32) and .82 to .94 (64 x 64) of one alone: the bar of the last, .8, is
-missed, for alone it keeps the vectors nearly as busy. A minute.
+Expected, on an AMD EPYC (Zen 4): badcrossbar takes 130 to 170 times as long for one vector, 250 to 280 times for 100.
+A tile in a batch costs .21 (16 x 16), .52 (32 x 32) and .77 to .9 (64 x 64) of one alone. The last, whose bar is .8,
+needs memory beyond the second cache and is the slower the busier the machine is. A minute.
 """
 
 import time

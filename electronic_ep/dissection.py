@@ -1,7 +1,7 @@
 """In which order the nodes of a crossbar are eliminated: nested dissection, planned once for every shape.
 
-Leaves are squares of 8 x 8 devices. Blocks of leaves are cut in halves until one leaf is left. What is inside a block
-acts on the rest only through the conductances between its ports, which are groups of nodes:
+Leaves are squares of 8 x 8 devices, in lanes of 4 x 4. Blocks of leaves are cut in halves until one leaf is left. What
+is inside a block acts on the rest only through the conductances between its ports, which are groups of nodes:
 
     W  the nodes before its first devices on the word lines: those of the block to the left, or the drivers
     E  its last nodes on the word lines; none at the right end, where nobody else meets them
@@ -16,19 +16,18 @@ so that entries are moved as they lie. Shapes are filled up to whole leaves with
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import combinations
+from itertools import groupby
 
 import numpy as np
 
-LEAF = 8
+LEAF, SMALL = 8, 4  # of one tile; in lanes, where no vector asks for eight columns
 # Steps, one row of numbers each. `at`, `ld`: first entry and row length of a matrix; `to`, `its`: of where it goes.
-TAKE = 0  # at, ld, first column of W, E, N, S: the next leaf
-COPY, CLEAR = 1, 2  # to, its, at, ld, rows, columns, triangle: a rectangle, or its upper triangle
-ELIMINATE = 3  # at, ld, nodes, size: the first nodes of a matrix
-# to, its, at, ld, first row, last row, first column, last column, triangle, nodes, whether what is there stays:
-# a rectangle with what the elimination of the first nodes leaves there, moved by to - at
-LEAVE = 4
-WIDTH = 12
+TAKE = 0  # at, ld, first column of W, E, N, S, which of them is added to what is there (or -1): the next leaf
+ELIMINATE = 1  # at, ld, nodes, size: the first nodes of a matrix
+# to, its, at, ld, first row, last row, first column, last column, triangle, nodes, whether what is there stays, whether
+# there was nothing before: a rectangle with what the elimination of the first nodes leaves there, moved by to - at
+LEAVE = 2
+WIDTH = 13
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +50,11 @@ class Plan:
 
 
 @lru_cache(maxsize=64)
-def plan(rows: int, cols: int) -> Plan:
-    """The plan for so many rows and columns of leaves."""
-    maker = _Maker()
-    made = maker.block(range(rows), range(cols), "WS", {"WS"}, 0, None)
+def plan(rows: int, cols: int, leaf: int, order: str = "WS") -> Plan:
+    """The plan for so many rows and columns of leaves of a size; all four ports make a leaf of small ones."""
+    maker = _Maker(leaf=leaf)
+    needed = {_pair(g, h) for g in order for h in order} if len(order) > 2 else {order}
+    made = maker.block(range(rows), range(cols), order, needed, 0, None)
     return Plan(
         steps=np.array(maker.steps, np.int64),
         leaves=np.array(maker.leaves, np.int64),
@@ -102,6 +102,7 @@ class _Target:
 
 @dataclass(kw_only=True)
 class _Maker:
+    leaf: int
     steps: list[list[int]] = field(default_factory=list)
     leaves: list[tuple[int, int]] = field(default_factory=list)
     room: int = 0
@@ -130,36 +131,33 @@ class _Maker:
         shared, both = ("EW", "NS") if aside else ("SN", "WE")
         own = ["".join(g for g in order if g in both or "WENS".index(g) % 2 == half) for half in (0, 1)]
         names = [f"{g}{half}" for g in order for half in (0, 1) if g in own[half]]
-        sizes = [LEAF * len(halves[int(name[1])][0 if name[0] in "WE" else 1]) for name in names]
-        whole, free = self._room(["*", *names], [LEAF * len(rows if aside else cols), *sizes], free)
+        sizes = [self.leaf * len(halves[int(name[1])][0 if name[0] in "WE" else 1]) for name in names]
+        whole, free = self._room(["*", *names], [self.leaf * len(rows if aside else cols), *sizes], free)
         for half in (0, 1):
             groups = shared[half] + own[half]
             places = {shared[half]: "*", **{g: f"{g}{half}" for g in own[half]}}
             wanted = {_pair(g, h) for g in groups for h in groups if shared[half] in (g, h) or _pair(g, h) in needed}
             goes = _Target(matrix=whole, names=places, added=shared[half] if half else "")
             self.block(*halves[half], groups, wanted, free, goes)
-        self._clear(whole, names, needed)
         return self._eliminate(whole, order, needed, target)
-
-    def _clear(self, whole: _Matrix, names: Sequence[str], needed: set[str]) -> None:
-        """Between ports of different halves there is nothing yet."""
-        for a, b in combinations(names, 2):
-            if a[1] != b[1] and _pair(a[0], b[0]) in needed:
-                self._step(CLEAR, whole.entry(a, b), whole.ld, 0, 0, whole.size[a], whole.size[b], 0)
 
     def _leaf(
         self, rows: range, cols: range, order: str, needed: set[str], free: int, target: _Target | None
     ) -> _Matrix:
-        gone = [g for g in "EN" if g not in order]
-        whole, _ = self._room([*gone, *order], [LEAF] * (len(gone) + len(order)), free)
         self.leaves.append((rows[0], cols[0]))
-        self._step(TAKE, whole.at, whole.ld, *(whole.start[g] for g in "WENS"))
+        gone = [g for g in "EN" if g not in order]
+        if target and not gone:
+            starts = (target.matrix.start[target.names[g]] for g in "WENS")
+            self._step(TAKE, target.matrix.at, target.matrix.ld, *starts, "WENS".find(target.added or "none"))
+            return target.matrix
+        whole, _ = self._room([*gone, *order], [self.leaf] * (len(gone) + len(order)), free)
+        self._step(TAKE, whole.at, whole.ld, *(whole.start[g] for g in "WENS"), -1)
         return self._eliminate(whole, order, needed, target)
 
     def _room(self, names: Sequence[str], sizes: Sequence[int], free: int) -> tuple[_Matrix, int]:
         total = sum(sizes)
         # An odd number of vectors a row: else rows meet in the same lines of the cache
-        ld = total + LEAF * (1 - total // LEAF % 2)
+        ld = total + self.leaf * (1 - total // self.leaf % 2)
         start = dict(zip(names, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
         after = free + total * ld
         self.room = max(self.room, after)
@@ -173,22 +171,26 @@ class _Maker:
         made = _Matrix(at=whole.at, ld=whole.ld, start=start, size=size)
         goes = target or _Target(matrix=made, names={g: g for g in order}, added="")
         nodes = start[order[0]]
-        if nodes:
-            self._step(ELIMINATE, made.at, made.ld, nodes, sum(whole.size.values()))
+        self._step(ELIMINATE, made.at, made.ld, nodes, sum(whole.size.values()))
         for i, g in enumerate(order):
             for run in goes.runs(g, [h for h in order[i:] if _pair(g, h) in needed]):
-                self._leave(made, goes, g, run, nodes)
+                its, added = goes.matrix.ld, int(g == run[0] == goes.added)
+                to = goes.matrix.entry(goes.names[g], goes.names[run[0]]) - start[g] * its - start[run[0]]
+                columns = [name for h in run for name in parts[h]]
+                for row in parts[g]:
+                    right = columns[columns.index(row) if row in columns else 0 :]
+                    self._leave(whole, (to, its), row, right, nodes, added)
         return made
 
-    def _leave(self, made: _Matrix, goes: _Target, g: str, run: list[str], nodes: int) -> None:
-        top, left, right, triangle = made.start[g], made.start[run[0]], made.end(run[-1]), int(run[0] == g)
-        to, its = goes.matrix.entry(goes.names[g], goes.names[run[0]]), goes.matrix.ld
-        added = int(g == run[0] == goes.added)
-        if nodes or added:
-            ends = top, made.end(g), left, right, triangle
-            self._step(LEAVE, to - top * its - left, its, made.at, made.ld, *ends, nodes, added)
-        else:
-            self._step(COPY, to, its, made.entry(g, run[0]), made.ld, made.size[g], right - left, triangle)
+    def _leave(
+        self, whole: _Matrix, place: tuple[int, int], row: str, columns: list[str], nodes: int, added: int
+    ) -> None:
+        """Columns of a half go side by side; between the halves there was nothing before."""
+        for half, some in groupby(columns, lambda name: name[1:]):
+            names = list(some)
+            ends = whole.start[row], whole.end(row), whole.start[names[0]], whole.end(names[-1])
+            kind = int(names[0] == row), nodes, added, int(half != row[1:])
+            self._step(LEAVE, *place, whole.at, whole.ld, *ends, *kind)
 
     def _step(self, *numbers: int) -> None:
         self.steps.append([*numbers, *([0] * (WIDTH - len(numbers)))])

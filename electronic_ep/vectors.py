@@ -14,18 +14,18 @@ from llvmlite.binding import get_host_cpu_features
 from numba import extending, types
 from numba.core import cgutils
 
-from electronic_ep.dissection import LEAF
+from electronic_ep.dissection import LEAF, SMALL
 
 intrinsic: Any = extending.intrinsic
 LANES = 8  # of a vector: leaves, or columns of a matrix
 WIDE = bool(get_host_cpu_features().get("avx512f"))  # else half the registers, of half the size
 # Ports of a leaf in lanes: bit nodes that go, bit nodes below (S), N, and W and E in turns
-BELOW, NORTH, SIDES, PORTS = LEAF, 2 * LEAF, 3 * LEAF, 5 * LEAF
+BELOW, NORTH, SIDES, PORTS = SMALL, 2 * SMALL, 3 * SMALL, 5 * SMALL
 LINE = PORTS * LANES
 # Where its parts start: matrix, rows of the bit nodes that go (of even and odd rows), devices, ends; then all matrices
 AT_ROWS = PORTS * LINE
-AT_DEVICES = AT_ROWS + 2 * LEAF * LINE
-AT_BEFORE = AT_DEVICES + LEAF * LEAF * LANES
+AT_DEVICES = AT_ROWS + 2 * SMALL * LINE
+AT_BEFORE = AT_DEVICES + SMALL * SMALL * LANES
 AT_AFTER = AT_BEFORE + LANES
 AT_TREE = AT_AFTER + LANES
 SUM = ("contract", "reassoc", "nsz")
@@ -151,37 +151,39 @@ def _gathers(high: int, wide: int, lanes: bool, old: bool, added: bool = False) 
 
 # D[row : row + high, first : last] = C there + sum over k < depth of X[k, row : row + high]' X[k, first : last],
 # added to D, or without C; D and its row length, C and its, X and its. In lanes every entry has them behind it.
-HIGH, LEAF_HIGH = (8, 4) if WIDE else (4, 2)
+HIGH, LEAF_HIGH, LEAF_WIDE = (8, 4, 4) if WIDE else (4, 2, 2)
 gather = intrinsic(_gathers(HIGH, 2 if WIDE else 1, lanes=False, old=True))
 gather_more = intrinsic(_gathers(HIGH, 2 if WIDE else 1, lanes=False, old=True, added=True))
-gather_lanes = intrinsic(_gathers(LEAF_HIGH, 2, lanes=True, old=True))
-gather_lanes_more = intrinsic(_gathers(LEAF_HIGH, 2, lanes=True, old=True, added=True))
-fill_lanes = intrinsic(_gathers(LEAF_HIGH, 2, lanes=True, old=False))
+fill = intrinsic(_gathers(HIGH, 2 if WIDE else 1, lanes=False, old=False))
+gather_lanes = intrinsic(_gathers(LEAF_HIGH, LEAF_WIDE, lanes=True, old=True))
+gather_lanes_more = intrinsic(_gathers(LEAF_HIGH, LEAF_WIDE, lanes=True, old=True, added=True))
+fill_lanes = intrinsic(_gathers(LEAF_HIGH, LEAF_WIDE, lanes=True, old=False))
 
 
 def _panels(lanes: bool) -> Callable[..., Any]:
-    """Eight nodes one by one: their rows, the square of them first, become X, by which C += X' X for all others."""
+    """Some nodes one by one: their rows, the square of them first, become X, by which C += X' X for all others."""
+    nodes = SMALL if lanes else LEAF
 
     def typed(typing, room, at, ld, last):
         def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             array = context.make_array(signature.args[0])(context, builder, values[0])
             v, at, ld, last = _Vectors(builder, array), *values[1:]
             one, unit, across = (v, LANES, 1) if lanes else (_Vectors(builder, array, 1), 1, LANES)
-            lines = [v.add(at, v.mul(v.mul(ld, k), unit)) for k in range(LEAF)]
+            lines = [v.add(at, v.mul(v.mul(ld, k), unit)) for k in range(nodes)]
 
             def square(k: int, m: int) -> Any:
                 return v.add(lines[k], m * unit)
 
             def columns() -> Any:
-                return cgutils.for_range(builder, builder.sdiv(v.add(last, -LEAF), v.number(across)))
+                return cgutils.for_range(builder, builder.sdiv(v.add(last, -nodes), v.number(across)))
 
-            totals = [cgutils.alloca_once_value(builder, v.constant(0.0)) for _ in range(LEAF)]
+            totals = [cgutils.alloca_once_value(builder, v.constant(0.0)) for _ in range(nodes)]
             with columns() as loop:
-                column = v.add(v.mul(loop.index, LANES), LEAF * unit)
+                column = v.add(v.mul(loop.index, LANES), nodes * unit)
                 for line, total in zip(lines, totals, strict=True):
                     builder.store(v.plus(builder.load(total), v.load(v.add(line, column))), total)
             sums = [builder.load(total) if lanes else v.total(builder.load(total)) for total in totals]
-            rows = [[one.load(square(k, m)) for m in range(k + 1, LEAF)] for k in range(LEAF)]
+            rows = [[one.load(square(k, m)) for m in range(k + 1, nodes)] for k in range(nodes)]
             for k, row in enumerate(rows):
                 inverse = one.over(one.plus(sums[k], *row))
                 factor = one.root(inverse)
@@ -189,16 +191,16 @@ def _panels(lanes: bool) -> Callable[..., Any]:
                 for m, value in enumerate(row, k + 1):
                     share = one.times(value, inverse)
                     sums[m] = one.more(sums[m], share, sums[k])
-                    for j in range(m + 1, LEAF):
+                    for j in range(m + 1, nodes):
                         rows[m][j - m - 1] = one.more(rows[m][j - m - 1], share, row[j - k - 1])
                     one.store(one.times(value, factor), square(k, m))
             held = v.load if lanes else v.each
             with columns() as loop:
-                column = v.add(v.mul(loop.index, LANES), LEAF * unit)
+                column = v.add(v.mul(loop.index, LANES), nodes * unit)
                 values = [v.load(v.add(line, column)) for line in lines]
-                for k in range(LEAF):
+                for k in range(nodes):
                     values[k] = v.times(values[k], held(square(k, k)))
-                    for m in range(k + 1, LEAF):
+                    for m in range(k + 1, nodes):
                         values[m] = v.more(values[m], held(square(k, m)), values[k])
                 for line, value in zip(lines, values, strict=True):
                     v.store(value, v.add(line, column))
@@ -209,7 +211,7 @@ def _panels(lanes: bool) -> Callable[..., Any]:
     return typed
 
 
-# From the first of the eight to so many columns
+# From the first of eight nodes, in lanes of four, to so many columns
 panel, panel_lanes = (intrinsic(_panels(lanes=lanes)) for lanes in (False, True))
 
 
@@ -228,23 +230,24 @@ def copy(typing, room, to, start, count):
     return types.void(room, to, start, count), code
 
 
-def _picks(lanes: bool) -> Callable[..., Any]:
-    """Eight entries that lie `along` from each other, side by side."""
+def _picks(lanes: bool, added: bool) -> Callable[..., Any]:
+    """Eight entries, in lanes four, that lie `along` from each other, side by side, or added to those."""
 
     def typed(typing, room, to, start, along):
         def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             v = _Vectors(builder, context.make_array(signature.args[0])(context, builder, values[0]))
             to, start, along = values[1:]
             vector = ir.Constant(v.kind, ir.Undefined)
-            for j in range(LEAF):
+            for j in range(SMALL if lanes else LEAF):
                 place = v.add(start, v.mul(along, j))
                 if lanes:
-                    v.store(v.load(place), v.add(to, j * LANES))
+                    there = v.add(to, j * LANES)
+                    v.store(v.plus(v.load(place), v.load(there)) if added else v.load(place), there)
                 else:
                     value = builder.load(builder.gep(v.data, [place]))
                     vector = builder.insert_element(vector, value, ir.Constant(ir.IntType(32), j))
             if not lanes:
-                v.store(vector, to)
+                v.store(v.plus(vector, v.load(to)) if added else vector, to)
             return context.get_dummy_value()
 
         return types.void(room, to, start, along), code
@@ -252,7 +255,8 @@ def _picks(lanes: bool) -> Callable[..., Any]:
     return typed
 
 
-pick, pick_lanes = (intrinsic(_picks(lanes=lanes)) for lanes in (False, True))
+pick, pick_more = (intrinsic(_picks(lanes=False, added=added)) for added in (False, True))
+pick_lanes, pick_lanes_more = (intrinsic(_picks(lanes=True, added=added)) for added in (False, True))
 
 
 @intrinsic
@@ -266,10 +270,10 @@ def chain(typing, room, devices, before, wire, square, west, own):
     def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         v = _Vectors(builder, context.make_array(signature.args[0])(context, builder, values[0]))
         devices, before, wire, square, west, own = values[1:]
-        g = [v.load(v.add(devices, y * LANES)) for y in range(LEAF)]
+        g = [v.load(v.add(devices, y * LANES)) for y in range(SMALL)]
         wire, total = v.splat(wire), v.load(before)
         u, seen, f, h = [total], [], [], []
-        for y in range(LEAF - 1):
+        for y in range(SMALL - 1):
             total = v.plus(total, g[y])
             f.append(v.over(v.plus(total, wire)))
             h.append(v.times(f[y], wire))
@@ -279,9 +283,9 @@ def chain(typing, room, devices, before, wire, square, west, own):
         v.store(u[0], v.mul(v.add(v.mul(own, PORTS + 1), 1), LANES))
         for x, value in enumerate((*u[1:], g[-1])):
             v.store(value, v.add(west, x * LINE + LANES))
-        v.store(v.constant(0.0), v.add(west, (LEAF - 1) * LINE))
+        v.store(v.constant(0.0), v.add(west, (SMALL - 1) * LINE))
         q = v.constant(0.0)
-        for y in reversed(range(LEAF - 1)):
+        for y in reversed(range(SMALL - 1)):
             q = v.more(f[y], v.times(h[y], h[y]), q)
             share = v.times(g[y], q)
             v.store(v.times(seen[y][0], share), v.add(west, y * LINE))
