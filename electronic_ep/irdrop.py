@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from electronic_ep import lines
+from electronic_ep.lines import effective as compiled_effective
 
 Conductances = Float[Tensor, "*tiles rows cols"]
 Matrix = Float[Tensor, "*tiles cols rows"]
@@ -98,7 +98,7 @@ def effective(
         return _without_wires(conductances, word, bit)
     if conductances.is_cpu and not (torch.is_grad_enabled() and conductances.requires_grad):
         terminated = 1 / (wires.word + word), 1 / (wires.bit + bit)
-        return lines.effective(conductances, 1 / wires.word, 1 / wires.bit, *terminated)
+        return compiled_effective(conductances, 1 / wires.word, 1 / wires.bit, *terminated)
     return _Lines(conductances, wires, word, bit).effective()
 
 

@@ -111,7 +111,7 @@ def test_single_precision_is_computed_in_double(source):
 
 def test_it_is_chosen_where_no_gradient_is_asked_for(source, monkeypatch):
     g, wires = spread(source, 6, 5).requires_grad_(), Wires(word=2.0, bit=2.0)
-    monkeypatch.setattr("electronic_ep.lines.effective", lambda *_: pytest.fail("compiled"))
+    monkeypatch.setattr("electronic_ep.irdrop.compiled_effective", lambda *_: pytest.fail("compiled"))
     assert effective(g, wires).requires_grad
     for compiled in (lambda: effective(g.detach(), wires), lambda: torch.no_grad()(effective)(g, wires)):
         with pytest.raises(pytest.fail.Exception, match="compiled"):
