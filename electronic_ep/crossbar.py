@@ -13,7 +13,7 @@ from electronic_ep.devices import LinearStep, Memristor
 from electronic_ep.irdrop import Terminals, Wires, effective, local_rule
 from electronic_ep.programming import Fast, MixedPrecision, Programming, WriteVerify
 from ep_core.cost import Cost
-from ep_core.weight import Inputs, Outputs, WeightOperator, Written, product, require_finite
+from ep_core.weight import Inputs, Outputs, SolvedWeight, Written, product, require_finite
 
 HEADROOM = 8.0  # the range lets a weight grow to this multiple of the first weights' standard deviation
 FAR = 1e6  # a change of a state that no device can follow
@@ -38,7 +38,7 @@ def oracle(weight: "CrossbarWeight", post: Outputs, pre: Inputs, backward: bool)
     return torch.stack([slope[0], -slope[1]])
 
 
-class CrossbarWeight(WeightOperator):
+class CrossbarWeight(SolvedWeight):
     """Differential pairs of memristors: W = (G+ - G-) / G0, read in both directions through wires and terminals.
 
     Word lines are inputs, bit lines outputs. Positive and negative devices lie on tiles of their own; a line's currents
@@ -174,18 +174,6 @@ class CrossbarWeight(WeightOperator):
         bits = _lines(post, up, cols)[None, :, None].expand(2, -1, across, -1, -1)
         slopes = local_rule(g, words, bits, self.wires, self.terminals, backward=backward)
         return self.array.whole(slopes.mT).to(self.state.dtype)
-
-    @torch.no_grad()
-    def matrix(self) -> Float[Tensor, "out in"]:
-        """The effective W, solved once for all tiles and kept until a state changes."""
-        return self._cached(lambda: self.effective().contiguous())
-
-    @torch.no_grad()
-    def reverse(self) -> Float[Tensor, "out in"]:
-        """W_b, kept likewise."""
-        if self.symmetric:
-            return self.matrix()
-        return self._cached(lambda: self.effective(backward=True).contiguous(), backward=True)
 
     def mvm(self, x: Inputs, generator: torch.Generator | None = None) -> Outputs:
         """W x: word lines driven, bit lines sensed."""

@@ -163,6 +163,26 @@ class WeightOperator(nn.Module, ABC):
         return f"{self.out_features}, {self.in_features}, symmetric={self.symmetric}"
 
 
+class SolvedWeight(WeightOperator):
+    """An operator whose matrices hardware makes as a whole: solved once, and kept until a parameter changes."""
+
+    @abstractmethod
+    def effective(self, backward: bool = False) -> Float[Tensor, "out in"]:
+        """W, or W_b if `backward`, differentiable in the parameters."""
+
+    @torch.no_grad()
+    def matrix(self) -> Float[Tensor, "out in"]:
+        """The effective W, made once for all tiles and kept until a parameter changes."""
+        return self._cached(lambda: self.effective().contiguous())
+
+    @torch.no_grad()
+    def reverse(self) -> Float[Tensor, "out in"]:
+        """W_b, kept likewise."""
+        if self.symmetric:
+            return self.matrix()
+        return self._cached(lambda: self.effective(backward=True).contiguous(), backward=True)
+
+
 def product(x: Inputs, w: Float[Tensor, "out in"]) -> Outputs:
     """x w' for real or complex x (a complex x is its real and its imaginary read)."""
     return x @ w.to(x.dtype).mT

@@ -1,4 +1,4 @@
-"""Train an Equilibrium Propagation network on a photonic chip (or on ideal weights) and keep the run.
+"""Train an Equilibrium Propagation network on a photonic chip, crossbars or ideal weights; keep the run.
 
 Expected (digits, device F with nudge A, default options): test error 2-4 %, under a minute on one core.
 """

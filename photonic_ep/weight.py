@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Complex, Float, Num
 from torch import Tensor, nn
 
-from ep_core import WeightOperator, Written
+from ep_core import Written
 from ep_core.compiled import compiled
 from ep_core.cost import Cost, Part
-from ep_core.weight import Inputs, Outputs, product, require_finite
+from ep_core.weight import Inputs, Outputs, SolvedWeight, product, require_finite
 from photonic_ep.circuit import models
 from photonic_ep.detect import homodyne
 from photonic_ep.gradients import PhaseGradient, twin
@@ -50,7 +50,7 @@ def turn_heaters(held, owed, delta, top, step, codes):  # noqa: ANN001, ANN201
     return pulses
 
 
-class MeshWeight(WeightOperator):
+class MeshWeight(SolvedWeight):
     """SVD tiles of MZI meshes that compute W x in one direction and W' y in the other.
 
     Neuron states are real field amplitudes, homodyne detection reads the real quadrature: W = g Re(T). A passive
@@ -314,18 +314,6 @@ class MeshWeight(WeightOperator):
         blocks = self.gain * homodyne(self._seen(backward, generator), psi).unflatten(0, (self.rows, self.cols))
         full = blocks.permute(0, 2, 1, 3).reshape(self.rows * k, self.cols * k)
         return full[: self.out_features, : self.in_features]
-
-    @torch.no_grad()
-    def matrix(self) -> Float[Tensor, "out in"]:
-        """The effective W, built once for all tiles and kept until a phase changes."""
-        return self._cached(lambda: self.effective().contiguous())
-
-    @torch.no_grad()
-    def reverse(self) -> Float[Tensor, "out in"]:
-        """W_b, kept likewise."""
-        if self.symmetric:
-            return self.matrix()
-        return self._cached(lambda: self.effective(backward=True).contiguous(), backward=True)
 
     def mvm(self, x: Inputs, generator: torch.Generator | None = None) -> Outputs:
         """W x: light enters at V."""

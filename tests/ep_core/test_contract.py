@@ -58,9 +58,15 @@ class Broken(NastyWeight):
     def program_(self, deltas, generator=None):
         if self.broken == "owed":
             self.owed_theta.zero_()
+        if self.broken == "blind":
+            deltas = {name: -d for name, d in deltas.items()}
         if self.broken == "NaN":
             deltas = {name: d.nan_to_num() for name, d in deltas.items()}
         return super().program_(deltas, generator)
+
+    @property
+    def blind(self):
+        return self.broken == "blind"
 
     def matrix(self):
         if self.broken == "cache":
@@ -81,6 +87,7 @@ class Broken(NastyWeight):
         ("keys", "has keys"),
         ("owed", "lost part|40 writes report"),
         ("NaN", "NaN"),
+        ("blind", "elsewhere than asked"),
         ("cache", "stale"),
     ],
 )
