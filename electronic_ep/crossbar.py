@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -11,7 +12,7 @@ from electronic_ep.array import Array
 from electronic_ep.cost import Periphery
 from electronic_ep.devices import LinearStep, Memristor
 from electronic_ep.irdrop import Terminals, Wires, effective, local_rule
-from electronic_ep.programming import Fast, MixedPrecision, Programming, WriteVerify
+from electronic_ep.programming import Fast, MixedPrecision, Programming, Site, WriteVerify
 from ep_core.cost import Cost
 from ep_core.weight import Inputs, Outputs, SolvedWeight, Written, product, require_finite
 
@@ -233,7 +234,13 @@ class CrossbarWeight(SolvedWeight):
             raise ValueError(f"states have the shape {tuple(self.state.shape)}, not {tuple(deltas['state'].shape)}")
         # Beyond that every device is at its end, and counts of pulses would overflow
         delta = deltas["state"].to(self.state.dtype).clamp(-FAR, FAR)
-        return self.programming.write_(self.array, self.state.detach(), self.owed_state, delta, generator, self.beside)
+        return self.programming.write_(self._site(generator), delta)
+
+    def _site(self, generator: torch.Generator | None) -> Site:
+        """What schemes write on."""
+        return Site(
+            array=self.array, x=self.state.detach(), owed=self.owed_state, generator=generator, beside=self.beside
+        )
 
     @torch.no_grad()
     def program_matrix_(self, target: Float[Tensor, "out in"], generator: torch.Generator | None = None) -> Written:
@@ -253,12 +260,14 @@ class CrossbarWeight(SolvedWeight):
         self.owed_state.zero_()
         delta = self._split(target.to(self.state.dtype)) - self.state
         scheme = WriteVerify(rounds=100)
-        written = scheme.write_(self.array, self.state.detach(), self.owed_state, delta, generator, None)
+        site = self._site(generator)
+        written = scheme.write_(site, delta)
         if isinstance(self.beside, Fast):
             # Changes that fast devices still hold are of the old weights
             fast = self.beside
             away = fast.reference - fast.x
-            written += scheme.write_(fast.array, fast.x, torch.zeros_like(away), away, generator, None)
+            spare = replace(site, array=fast.array, x=fast.x, owed=torch.zeros_like(away))
+            written += scheme.write_(spare, away)
         self.owed_state.zero_()
         return written
 

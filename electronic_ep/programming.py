@@ -1,13 +1,47 @@
 """How wished changes of states become pulses: five schemes, each a value that a crossbar is built with."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from electronic_ep.array import Array, States
 from ep_core.weight import Written
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """What a scheme writes on.
+
+    Attributes:
+        array: the devices. x: their states; owed: what is not written yet of what was asked; both change in place.
+        generator: of everything that is random. beside: what else the scheme asked for.
+
+    """
+
+    array: Array
+    x: States
+    owed: States
+    generator: torch.Generator | None
+    beside: nn.Module | None = None
+
+    @property
+    def step(self) -> float:
+        """Nominal size of a pulse."""
+        return self.array.memristor.response.step
+
+    def send(self, pulses: States) -> Written:
+        """Send whole pulses, and count them."""
+        clipped = self.array.pulse_(self.x, pulses, self.generator)
+        return Written(pulses=int(pulses.abs().sum()), clipped=clipped)
+
+    def read(self) -> States:
+        """States as one read of every device tells them: faded, with noise."""
+        kind, g = self.array.memristor, self.array.microsiemens(self.x)
+        if kind.read_noise and self.generator is not None:
+            g = g * (1 + kind.read_noise * torch.randn(g.shape, generator=self.generator, dtype=g.dtype))
+        return (g - kind.low_us) / kind.span_us
 
 
 class Programming(ABC):
@@ -21,34 +55,12 @@ class Programming(ABC):
     words = 0
 
     @abstractmethod
-    def write_(
-        self,
-        array: Array,
-        x: States,
-        owed: States,
-        delta: States,
-        generator: torch.Generator | None,
-        beside: nn.Module | None,
-    ) -> Written:
-        """Bring the states x closer to x + owed + delta, in place."""
+    def write_(self, site: Site, delta: States) -> Written:
+        """Bring the states x of the site closer to x + owed + delta, in place."""
 
     def beside(self, array: Array, generator: torch.Generator | None) -> nn.Module | None:
         """What hardware the scheme needs beside the array, if any."""
         return None
-
-
-def _send(array: Array, x: States, pulses: States, generator: torch.Generator | None) -> Written:
-    """Send whole pulses, and count them."""
-    clipped = array.pulse_(x, pulses, generator)
-    return Written(pulses=int(pulses.abs().sum()), clipped=clipped)
-
-
-def _read(array: Array, x: States, generator: torch.Generator | None) -> States:
-    """States as one read of every device tells them: faded, with noise."""
-    kind, g = array.memristor, array.microsiemens(x)
-    if kind.read_noise and generator is not None:
-        g = g * (1 + kind.read_noise * torch.randn(g.shape, generator=generator, dtype=g.dtype))
-    return (g - kind.low_us) / kind.span_us
 
 
 def _drawn(wanted: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -64,38 +76,21 @@ class MixedPrecision(Programming):
 
     words = 1
 
-    def write_(
-        self,
-        array: Array,
-        x: States,
-        owed: States,
-        delta: States,
-        generator: torch.Generator | None,
-        beside: nn.Module | None,
-    ) -> Written:
+    def write_(self, site: Site, delta: States) -> Written:
         """owed += delta, pulses = trunc(owed / step), owed -= step pulses."""
-        step = array.memristor.response.step
-        owed += delta
-        pulses = torch.trunc(owed / step)
-        owed -= step * pulses
-        return _send(array, x, pulses, generator)
+        site.owed.add_(delta)
+        pulses = torch.trunc(site.owed / site.step)
+        site.owed.sub_(site.step * pulses)
+        return site.send(pulses)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StochasticRounding(Programming):
     """Nothing digital: a change of a part of a step is a pulse with that probability (Gokmen & Vlasov 2016)."""
 
-    def write_(
-        self,
-        array: Array,
-        x: States,
-        owed: States,
-        delta: States,
-        generator: torch.Generator | None,
-        beside: nn.Module | None,
-    ) -> Written:
+    def write_(self, site: Site, delta: States) -> Written:
         """Pulses = floor(delta / step + U(0, 1))."""
-        return _send(array, x, _drawn(delta / array.memristor.response.step, generator), generator)
+        return site.send(_drawn(delta / site.step, site.generator))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,18 +108,9 @@ class Sign(Programming):
         if not self.least >= 0:
             raise ValueError(f"the least change of sign updates must not be negative, not {self.least}")
 
-    def write_(
-        self,
-        array: Array,
-        x: States,
-        owed: States,
-        delta: States,
-        generator: torch.Generator | None,
-        beside: nn.Module | None,
-    ) -> Written:
+    def write_(self, site: Site, delta: States) -> Written:
         """Pulses = sign(delta)."""
-        large = delta.abs() > self.least * array.memristor.response.step
-        return _send(array, x, torch.sign(delta) * large, generator)
+        return site.send(torch.sign(delta) * (delta.abs() > self.least * site.step))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,31 +135,20 @@ class WriteVerify(Programming):
                 f"not {self.tolerance}, {self.rounds}, {self.burst}"
             )
 
-    def write_(
-        self,
-        array: Array,
-        x: States,
-        owed: States,
-        delta: States,
-        generator: torch.Generator | None,
-        beside: nn.Module | None,
-    ) -> Written:
+    def write_(self, site: Site, delta: States) -> Written:
         """Pulses = round((target - x read) / step), at most `burst`, of all devices off by more than the tolerance."""
-        step, target = array.memristor.response.step, (x + owed + delta)
+        target, dead = site.x + site.owed + delta, site.array.dead
         sent, reached = 0, target.clamp(0, 1)
         for _ in range(self.rounds):
-            missing = (reached - _read(array, x, generator)) / step
+            missing = (reached - site.read()) / site.step
             pulses = torch.where(missing.abs() > self.tolerance, _nearest(missing), 0.0).clamp(-self.burst, self.burst)
-            pulses = pulses * ~array.dead
+            pulses = pulses * ~dead
             if not pulses.any():
                 break
-            array.pulse_(x, pulses, generator)
-            sent += int(pulses.abs().sum())
+            sent += site.send(pulses).pulses
         # The memory holds the target itself: what noise or drift hides of the state is not owed again
-        owed.copy_(reached - x)
-        owed.masked_fill_(array.dead, 0.0)
-        clipped = ((target != reached) | array.dead).sum()
-        return Written(pulses=sent, clipped=int(clipped))
+        site.owed.copy_((reached - site.x).masked_fill(dead, 0.0))
+        return Written(pulses=sent, clipped=int(((target != reached) | dead).sum()))
 
 
 def _nearest(missing: Tensor) -> Tensor:
@@ -234,25 +209,16 @@ class TikiTaka(Programming):
         """Fast devices with their references."""
         return Fast(array, generator, zero_shift=self.zero_shift)
 
-    def write_(
-        self,
-        array: Array,
-        x: States,
-        owed: States,
-        delta: States,
-        generator: torch.Generator | None,
-        beside: nn.Module | None,
-    ) -> Written:
+    def write_(self, site: Site, delta: States) -> Written:
         """Pulse the fast devices; owed[:, line] += share (x_fast - reference); pulses = trunc(owed / step) there."""
-        assert isinstance(beside, Fast)
-        step = array.memristor.response.step
-        written = _send(beside.array, beside.x, _drawn(self.gain * delta / step, generator), generator)
-        count = array.shape[2]
-        turn = (int(beside.turn) + torch.arange(min(self.lines, count))) % count
-        fast = _read(beside.array, beside.x, generator)
-        owed[..., turn] += self.share * (fast - beside.reference)[..., turn]
-        pulses = torch.zeros_like(owed)
-        pulses[..., turn] = torch.trunc(owed[..., turn] / step)
-        owed -= step * pulses
-        beside.turn.copy_((turn[-1] + 1) % count)
-        return written + _send(array, x, pulses, generator)
+        fast = site.beside
+        assert isinstance(fast, Fast)
+        beside, count = replace(site, array=fast.array, x=fast.x), site.array.shape[2]
+        written = beside.send(_drawn(self.gain * delta / site.step, site.generator))
+        turn = (int(fast.turn) + torch.arange(min(self.lines, count))) % count
+        site.owed[..., turn] += self.share * (beside.read() - fast.reference)[..., turn]
+        pulses = torch.zeros_like(site.owed)
+        pulses[..., turn] = torch.trunc(site.owed[..., turn] / site.step)
+        site.owed.sub_(site.step * pulses)
+        fast.turn.copy_((turn[-1] + 1) % count)
+        return written + site.send(pulses)
