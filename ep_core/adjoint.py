@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ep_core.estimators import Estimate, Estimator, count
-from ep_core.ledger import Ledger
+from ep_core.ledger import Ledger, Passes
 from ep_core.loss import Loss
 from ep_core.network import Network, State
 from ep_core.relax import Relaxation
@@ -144,6 +144,8 @@ class Referee(Estimator):
         """Relax the free phase, then differentiate."""
         free = self.infer(network, x, generator)
         count(ledger, free)
+        if ledger is not None:
+            ledger.rows += len(x)
         return Estimate(known=self.slopes(network, x, target, free.state), free=free)
 
     @abstractmethod
@@ -189,6 +191,21 @@ class Backpropagation(Referee):
         """By `backpropagation_gradient`."""
         return backpropagation_gradient(network, x, target, self.loss)
 
+    def __call__(
+        self,
+        network: Network,
+        x: Float[Tensor, "batch n"],
+        target: Float[Tensor, "batch k"],
+        generator: torch.Generator | None = None,
+        ledger: Ledger | None = None,
+    ) -> Estimate:
+        """One pass up, and one down again with the errors."""
+        estimate = super().__call__(network, x, target, generator, ledger)
+        if ledger is not None:
+            back = Passes(downs=len(x))
+            ledger.passed(back, network.reads(back))
+        return estimate
+
     @torch.no_grad()
     def infer(
         self, network: Network, x: Float[Tensor, "batch n"], generator: torch.Generator | None = None
@@ -196,13 +213,14 @@ class Backpropagation(Referee):
         """One pass up: every edge is read once."""
         state = network.feedforward(x)
         still = torch.zeros(len(x), **network.like())
-        once, both_ways = network.reads
+        passes = Passes(clamps=len(x), ups=len(x))
         return Relaxation(
             state=state,
             output=network.output(state),
             residual=still,
             steps=1,
-            reads=(once + both_ways // 2) * len(x),
+            reads=network.reads(passes),
+            passes=passes,
             converged=still == 0,
         )
 

@@ -59,6 +59,8 @@ class CoupledLearning(Estimator):
         held = settle(network, constant, self.clamped, start=start, hold=True, generator=generator)
         count(ledger, free)
         count(ledger, held)
+        if ledger is not None:
+            ledger.rows += 2 * len(x)
         states = tuple(torch.cat(pair) for pair in zip(free.state, held.state, strict=True))
         scale = 1 / (self.eta * len(x))
         signs = scale * torch.cat([torch.ones(len(x)), -torch.ones(len(x))])[:, None].to(states[0])

@@ -143,6 +143,10 @@ class Nudging(Estimator):
             contrast = self.contrast(network, x, target, free.state, nudged.state, points)
         count(ledger, free)
         count(ledger, nudged)
+        if ledger is not None:
+            nudges = len(nudged.residual)
+            ledger.nudges += nudges if self.nudge.mode == "frozen" else nudged.passes.ups
+            ledger.rows += nudges + (len(x) if any(beta == 0 for beta, _ in points) else 0)
         return Estimate(free=free, nudged=nudged, contrast=contrast, aged=aged)
 
     def _in_turn(
@@ -339,4 +343,10 @@ def count(ledger: Ledger | None, relaxation: Relaxation) -> None:
     """Enter a relaxation in the ledger, if there is one."""
     if ledger is not None:
         missed, samples = int((~relaxation.converged).sum()), len(relaxation.residual)
-        ledger.relaxed(reads=relaxation.reads, steps=relaxation.steps, samples=samples, nonconverged=missed)
+        ledger.relaxed(
+            passes=relaxation.passes,
+            reads=relaxation.reads,
+            steps=relaxation.steps,
+            samples=samples,
+            nonconverged=missed,
+        )

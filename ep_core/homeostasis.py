@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ep_core.estimators import Estimate, Estimator, Nudging
-from ep_core.ledger import Ledger
+from ep_core.ledger import Ledger, Passes
 from ep_core.network import Network, trainable
 
 
@@ -115,5 +115,7 @@ class Homeostatic(Estimator):
         for name, part in asymmetry_gradient(network, generator, draws=draws).items():
             gradients[name] = gradients[name] + self.strength * part
         if ledger is not None:
-            ledger.reads += draws * network.reads[1]
+            passes = Passes(ups=draws, downs=draws)
+            ledger.passed(passes, network.reads(passes))
+            ledger.rows += 2 * draws
         return replace(estimate, contrast=None, known=gradients)

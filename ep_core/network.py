@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ep_core.activation import Activation, HardSigmoid
 from ep_core.edge import Edge, chain, sweep_order
+from ep_core.ledger import Passes
 from ep_core.weight import Like, WeightOperator, Written, require_finite
 
 WeightFactory = Callable[[int, int], WeightOperator]
@@ -138,11 +139,16 @@ class Network(nn.Module):
             result.append([(others, matrix.to(dtype)) for others, matrix in own])
         return result
 
+    def reads(self, passes: Passes) -> int:
+        """Products of one sample with one operator in one direction that so many passes take."""
+        once, looped = self._products
+        return once * passes.clamps + looped * (passes.ups + passes.downs) + passes.pulls
+
     @cached_property
-    def reads(self) -> tuple[int, int]:
-        """Reads of a sample that `clamp` takes, and that a sweep over all layers takes."""
+    def _products(self) -> tuple[int, int]:
+        """With all operators of the input, and with all others in one direction."""
         once = sum(edge.reads for edge, _ in self.links if edge.pre == 0)
-        return once, sum(2 * edge.reads for edge, _ in self.links if edge.pre > 0)
+        return once, sum(edge.reads for edge, _ in self.links if edge.pre > 0)
 
     def output(self, state: Sequence[Tensor], generator: torch.Generator | None = None) -> Num[Tensor, "batch k"]:
         """What the cost looks at: the output neurons, or what the read-out makes of the last layer."""

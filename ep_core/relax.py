@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Num
 from torch import Tensor
 
 from ep_core.kernel import Phases, Swept, fits
+from ep_core.ledger import Passes
 from ep_core.network import Network, State
 from ep_core.nudge import Force, Pull
 from ep_core.solvers import GaussSeidel, Phase, Solver
@@ -28,6 +29,7 @@ class Relaxation:
         output: what the cost looks at: the output neurons, or the read-out of the last layer.
         residual: max |rho(drive(s)) - s| over the neurons of each sample, of the synchronous map.
         steps: most sweeps that a sample took; reads: products of one sample with one operator in one direction.
+        passes: what operators these were of.
         converged: per sample, residual <= tolerance.
 
     """
@@ -37,6 +39,7 @@ class Relaxation:
     residual: Float[Tensor, " batch"]
     steps: int
     reads: int
+    passes: Passes
     converged: Bool[Tensor, " batch"]
 
 
@@ -90,35 +93,36 @@ def settle(
 ) -> Relaxation:
     """`relax` with the constant drives `network.clamp(x)` already read, and without its warning.
 
-    `reads` has those of `clamp` in it when the relaxation starts from rest: a phase that goes on has no new ones.
+    `passes` has those of `clamp` in it when the relaxation starts from rest: a phase that goes on has no new ones.
     """
     batch = len(constant[0])
-    once, a_sweep = network.reads
-    once = once * batch if start is None else 0
+    clamps = batch if start is None else 0
     frozen = force if isinstance(force, Pull) and force.setting is not None and not force.reads else None
     if frozen is force and not hold and fits(network, [solver], constant[0]):
         given = None if frozen is None else frozen.drawn(solver.steps, generator)
         run = Phases(network, constant, [solver], start=start, given=given)
-        return _compiled(network, constant, solver, run.free, run.finite, once)
+        return _compiled(network, constant, solver, run.free, run.finite, clamps)
     state = list(network.rest(batch) if start is None else start)
     state, residual, steps, sweeps = _sweeps(network, constant, solver, state, force, hold, generator)
     # A complex state takes two reads: one of its real, one of its imaginary part.
-    cost = (a_sweep + getattr(force, "reads", 0)) * (2 if state[0].is_complex() else 1)
-    return _report(network, constant, tuple(state), residual, solver, steps, cost * sweeps + once)
+    through = sweeps * (2 if state[0].is_complex() else 1)
+    passes = Passes(clamps=clamps, ups=through, downs=through, pulls=getattr(force, "reads", 0) * through)
+    return _report(network, constant, tuple(state), residual, solver, steps, passes)
 
 
 def _compiled(
-    network: Network, constant: Sequence[Tensor], solver: Solver, found: Swept, finite: bool, once: int
+    network: Network, constant: Sequence[Tensor], solver: Solver, found: Swept, finite: bool, clamps: int
 ) -> Relaxation:
     if not finite:
         raise _not_finite(network, constant, found.state, found.steps)
+    passes = Passes(clamps=clamps, ups=found.sweeps, downs=found.sweeps)
     return Relaxation(
         state=found.state,
         output=found.state[-1],
         residual=found.residual,
         steps=found.steps,
-        # Two reads of the one looped operator a sweep.
-        reads=2 * found.sweeps + once,
+        reads=network.reads(passes),
+        passes=passes,
         converged=found.residual <= _bound(network, solver),
     )
 
@@ -131,6 +135,7 @@ def stacked(parts: Sequence[Relaxation]) -> Relaxation:
         residual=torch.cat([part.residual for part in parts]),
         steps=max(part.steps for part in parts),
         reads=sum(part.reads for part in parts),
+        passes=sum((part.passes for part in parts), Passes()),
         converged=torch.cat([part.converged for part in parts]),
     )
 
@@ -139,9 +144,8 @@ def both(
     network: Network, constant: Sequence[Tensor], solvers: Sequence[Solver], run: Phases
 ) -> tuple[Relaxation, Relaxation]:
     """Report the free and the pulled phases of compiled sweeps from rest."""
-    once = network.reads[0] * len(constant[0])
     return (
-        _compiled(network, constant, solvers[0], run.free, run.finite, once),
+        _compiled(network, constant, solvers[0], run.free, run.finite, len(constant[0])),
         _compiled(network, constant, solvers[1], run.pulled, run.finite, 0),
     )
 
@@ -153,7 +157,7 @@ def _report(
     residual: Tensor,
     solver: Solver,
     steps: int,
-    reads: int,
+    passes: Passes,
 ) -> Relaxation:
     if not math.isfinite(float(residual.sum())):
         raise _not_finite(network, constant, state, steps)
@@ -162,7 +166,8 @@ def _report(
         output=network.output(state),
         residual=residual,
         steps=steps,
-        reads=reads,
+        reads=network.reads(passes),
+        passes=passes,
         converged=residual <= _bound(network, solver),
     )
 

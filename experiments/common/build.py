@@ -131,7 +131,7 @@ class Job:
         ):
             for operator in self.network.operators:
                 if isinstance(operator, MeshWeight):
-                    book.reads += operator.align_()
+                    book.align(operator.align_())
             yield epoch
 
 
