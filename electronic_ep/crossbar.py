@@ -271,6 +271,15 @@ class CrossbarWeight(SolvedWeight):
         self.owed_state.zero_()
         return written
 
+    @property
+    def parts(self) -> Periphery:
+        """The machine's parts."""
+        return self.periphery
+
+    def repriced(self, change: Callable[[object], object]) -> "CrossbarWeight":
+        """The same memristors among other parts."""
+        return self._altered(periphery=change(self.periphery))
+
     @torch.no_grad()
     def cost(self, *, backward: bool = False) -> Cost:
         """Joules, watts, seconds and mm^2 of a read, a pulse, an update and holding.

@@ -1,14 +1,14 @@
 """EP's nudge as a current: sources that add to what the output neurons sense."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from electronic_ep.cost import DAC
-from ep_core.cost import Cost, Part
+from ep_core.cost import Cost
 from ep_core.nudge import Mode
 from ep_core.parts import Converter
 
@@ -60,5 +60,5 @@ class CurrentNudge:
     def cost(self, outputs: int) -> Cost:
         """A converter an output; it works while the others do."""
         part = self.converter.part()
-        own = Part(joules=part.joules, area=part.area, source=part.source)
+        own = replace(part, seconds=0.0)
         return Cost(read={"nudge": own.times(outputs)})

@@ -5,7 +5,7 @@ assumption. A test refuses a number that has neither a source nor that mark.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 
@@ -15,6 +15,7 @@ from electronic_ep.devices import LinearStep, Memristor, SoftBounds
 from electronic_ep.irdrop import Terminals, Wires
 from electronic_ep.nudge import CurrentNudge
 from electronic_ep.programming import MixedPrecision, Programming
+from ep_core.quantity import Quantity
 
 # 65 nm, pitch 4 F: .47 ohm a cell, from NeuroSim's parameters (tag C)
 WIRES_65 = Wires(word=0.47, bit=0.47)
@@ -97,6 +98,7 @@ CMO_HFOX = Chip(
             "response": "> 32 states: Falcone, arXiv 2502.04524 (A); soft bounds assumed",
             "device_spread": "assumed",
             "cycle_spread": "assumed",
+            "drift_s": "assumed",
             "write_v": "< 1.5 V: Falcone, arXiv 2502.04524 (A)",
         },
     ),
@@ -118,6 +120,7 @@ RERAM_SB = Chip(
             "response": "Gong 2018, aihwkit's ReRamSB (B)",
             "device_spread": "Gong 2018, aihwkit's ReRamSB (B)",
             "cycle_spread": "Gong 2018, aihwkit's ReRamSB (B)",
+            "drift_s": "assumed",
             "write_v": "assumed",
         },
     )
@@ -139,6 +142,7 @@ RERAM_OM = Chip(
             "device_spread": "Gong & Rasch, IEDM 2022, aihwkit's ReRamArrayOM (B)",
             "cycle_spread": "Gong & Rasch, IEDM 2022, aihwkit's ReRamArrayOM (B)",
             "stuck": "Gong & Rasch, IEDM 2022, aihwkit's ReRamArrayOM (B); anywhere in the range assumed",
+            "drift_s": "assumed",
             "write_v": "assumed",
         },
     )
@@ -158,6 +162,7 @@ HFO2 = Chip(
             "response": "121 pulses: Milo, TED 2021 (B); soft bounds assumed",
             "device_spread": "assumed",
             "cycle_spread": "assumed",
+            "drift_s": "assumed",
             "write_v": "assumed",
         },
     )
@@ -177,6 +182,7 @@ DPE = Chip(
             "response": "about 180 levels: Hu, Adv. Mater. 2018 (B); linear steps assumed",
             "device_spread": "assumed",
             "cycle_spread": "assumed",
+            "drift_s": "assumed",
             "write_v": "assumed",
         },
     ),
@@ -200,11 +206,12 @@ NEURRAM = Chip(
             "device_spread": "assumed",
             "cycle_spread": "assumed",
             "read_noise": "about 1 %: Wan, Nature 2022, Extended Data Fig. 3 (B)",
+            "drift_s": "assumed",
             "write_v": "assumed",
         },
     ),
     tile=256,
-    periphery=replace(Periphery(), read_v=0.5, sources=dict(Periphery().sources) | {"read_v": "Wan, Nature 2022 (B)"}),
+    periphery=Periphery(read_v=Quantity(0.5, unit="V", source="Wan, Nature 2022 (B)")),
     sources=_AROUND | {"tile": "256 x 256: Wan, Nature 2022 (B)"},
 )
 

@@ -34,7 +34,8 @@ class Site:
     def send(self, pulses: States) -> Written:
         """Send whole pulses, and count them."""
         clipped = self.array.pulse_(self.x, pulses, self.generator)
-        return Written(pulses=int(pulses.abs().sum()), clipped=clipped)
+        sent = pulses.abs()
+        return Written(pulses=int(sent.sum()), clipped=clipped, rounds=int(sent.max()))
 
     def read(self) -> States:
         """States as one read of every device tells them: faded, with noise."""
@@ -138,17 +139,20 @@ class WriteVerify(Programming):
     def write_(self, site: Site, delta: States) -> Written:
         """Pulses = round((target - x read) / step), at most `burst`, of all devices off by more than the tolerance."""
         target, dead = site.x + site.owed + delta, site.array.dead
-        sent, reached = 0, target.clamp(0, 1)
+        sent, rounds, reads, reached = 0, 0, 0, target.clamp(0, 1)
         for _ in range(self.rounds):
+            reads += site.array.lines[1]
             missing = (reached - site.read()) / site.step
             pulses = torch.where(missing.abs() > self.tolerance, _nearest(missing), 0.0).clamp(-self.burst, self.burst)
             pulses = pulses * ~dead
             if not pulses.any():
                 break
-            sent += site.send(pulses).pulses
+            written = site.send(pulses)
+            sent, rounds = sent + written.pulses, rounds + written.rounds
         # The memory holds the target itself: what noise or drift hides of the state is not owed again
         site.owed.copy_((reached - site.x).masked_fill(dead, 0.0))
-        return Written(pulses=sent, clipped=int(((target != reached) | dead).sum()))
+        clipped = int(((target != reached) | dead).sum())
+        return Written(pulses=sent, clipped=clipped, rounds=rounds, reads=reads)
 
 
 def _nearest(missing: Tensor) -> Tensor:
@@ -221,4 +225,5 @@ class TikiTaka(Programming):
         pulses[..., turn] = torch.trunc(site.owed[..., turn] / site.step)
         site.owed.sub_(site.step * pulses)
         fast.turn.copy_((turn[-1] + 1) % count)
-        return written + site.send(pulses)
+        slow = site.send(pulses)
+        return replace(written + slow, rounds=written.rounds + slow.rounds, reads=len(turn))

@@ -45,20 +45,26 @@ class Part:
         )
 
 
+EVENTS = ("read", "contrast", "write", "update", "hold")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cost:
     """What an operator costs, by name of the part; every part stands under the one event that it is there for.
 
     Attributes:
         read: of a product with one sample in one direction.
+        contrast: of one sample's states, in one phase, entering a gradient: digital multiply-adds of post pre'.
         write: joules of one pulse (a parameter that changes what it holds), seconds of one update, whose pulses are
             made at once.
-        update: of one update, however few pulses it makes: digital accumulators of what is owed.
+        update: of one update, however few pulses it makes: digital accumulators of what is owed, a gradient pulled
+            back through a model.
         hold: of keeping the parameters as they are.
 
     """
 
     read: Mapping[str, Part] = field(default_factory=dict)
+    contrast: Mapping[str, Part] = field(default_factory=dict)
     write: Mapping[str, Part] = field(default_factory=dict)
     update: Mapping[str, Part] = field(default_factory=dict)
     hold: Mapping[str, Part] = field(default_factory=dict)
@@ -66,29 +72,27 @@ class Cost:
     @property
     def parts(self) -> dict[str, Part]:
         """All parts, as EVENT.PART."""
-        events = (("read", self.read), ("write", self.write), ("update", self.update), ("hold", self.hold))
-        return {f"{event}.{name}": part for event, own in events for name, part in own.items()}
+        return {f"{event}.{name}": part for event in EVENTS for name, part in getattr(self, event).items()}
 
     def total(self, event: str | None = None) -> Part:
-        """Sum over the parts of one event ('read', 'write', 'update' or 'hold'), or of all; seconds add up."""
+        """Sum over the parts of one of the `EVENTS`, or of all; seconds add up."""
         own = [part for name, part in self.parts.items() if event is None or name.startswith(event + ".")]
         sums = {name: sum((getattr(p, name) for p in own), 0.0) for name in ("joules", "watts", "seconds", "area")}
         return Part(**sums, source="sum of parts")
 
-    def joules(self, *, reads: int = 0, pulses: int = 0, updates: int = 0, seconds: float = 0.0) -> float:
-        """J of so many reads, pulses and updates, the machine being on for `seconds`."""
-        counted = (("read", reads), ("write", pulses), ("update", updates))
+    def joules(
+        self, *, reads: int = 0, rows: int = 0, pulses: int = 0, updates: int = 0, seconds: float = 0.0
+    ) -> float:
+        """J of so many reads, rows of contrasts, pulses and updates, the machine being on for `seconds`."""
+        counted = (("read", reads), ("contrast", rows), ("write", pulses), ("update", updates))
         return sum(count * self.total(event).joules for event, count in counted) + seconds * self.total().watts
 
     def renamed(self, prefix: str) -> "Cost":
         """Return the same with PREFIX.PART as names."""
-        own = (self.read, self.write, self.update, self.hold)
-        read, write, update, hold = ({f"{prefix}.{k}": part for k, part in event.items()} for event in own)
-        return Cost(read=read, write=write, update=update, hold=hold)
+        return Cost(**{event: {f"{prefix}.{k}": p for k, p in getattr(self, event).items()} for event in EVENTS})
 
     def __add__(self, other: "Cost") -> "Cost":
-        names = ("read", "write", "update", "hold")
-        events = {name: dict(getattr(self, name)) for name in names}
+        events = {name: dict(getattr(self, name)) for name in EVENTS}
         for name, mine in events.items():
             theirs = getattr(other, name)
             both = mine.keys() & theirs.keys()

@@ -30,6 +30,9 @@ class Passes:
         )
 
 
+WRITES = ("aligned", "updates", "pulses", "clipped", "rounds", "checks")  # every process of a team counts the same
+
+
 @dataclass(kw_only=True)
 class Ledger:
     """Running totals.
@@ -41,7 +44,7 @@ class Ledger:
         nudges: settings of the nudge for one sample. rows: states of one sample that entered a contrast.
         sweeps: relaxation sweeps, and `relaxations` how many relaxations took them.
         samples, nonconverged: samples relaxed, and those whose residual stayed above tolerance.
-        updates: weight updates; pulses, clipped: as reported by `program_`.
+        updates: weight updates; pulses, clipped, rounds: as reported by `program_`; checks: reads that writes needed.
 
     """
 
@@ -60,6 +63,8 @@ class Ledger:
     updates: int = 0
     pulses: int = 0
     clipped: int = 0
+    rounds: int = 0
+    checks: int = 0
 
     def relaxed(self, *, passes: Passes, reads: int, steps: int, samples: int, nonconverged: int) -> None:
         """Add one relaxation of a batch."""
@@ -87,10 +92,12 @@ class Ledger:
         self.updates += 1
         self.pulses += written.pulses
         self.clipped += written.clipped
+        self.rounds += written.rounds
+        self.checks += written.reads
 
     def gather(self, before: "Ledger", workers: Workers) -> tuple[int, int, int]:
         """Count what all processes of a team did since `before`; returns their reads, sweeps and relaxations."""
-        names = [f.name for f in fields(Ledger) if f.name not in ("aligned", "updates", "pulses", "clipped")]
+        names = [f.name for f in fields(Ledger) if f.name not in WRITES]
         done = workers.total(*(getattr(self, name) - getattr(before, name) for name in names))
         for name, count in zip(names, done, strict=True):
             setattr(self, name, getattr(before, name) + int(count))

@@ -63,7 +63,8 @@ class Paired(WeightOperator):
         """Both sides are there; one of them reads."""
         forth, back = (self.side(name).cost(backward=backward).renamed(name) for name in SIDES)
         both = forth + back
-        return Cost(read=(back if backward else forth).read, write=both.write, update=both.update, hold=both.hold)
+        one = back if backward else forth
+        return Cost(read=one.read, contrast=one.contrast, write=both.write, update=both.update, hold=both.hold)
 
     def age_(self, reads: float, generator: torch.Generator | None = None) -> None:
         """Let both sides drift; each makes half of the reads."""

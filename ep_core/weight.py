@@ -32,14 +32,25 @@ class Written:
     Attributes:
         pulses: sent to devices that move by pulses; of others, parameters that changed their held value.
         clipped: parameters that met an end of range.
+        rounds: of pulses, one after the other; each takes the time of a write.
+        reads: that the write itself needed, to see what it did.
+
+    Sums are of operators that write at the same time.
 
     """
 
     pulses: int = 0
     clipped: int = 0
+    rounds: int = 0
+    reads: int = 0
 
     def __add__(self, other: "Written") -> "Written":
-        return Written(pulses=self.pulses + other.pulses, clipped=self.clipped + other.clipped)
+        return Written(
+            pulses=self.pulses + other.pulses,
+            clipped=self.clipped + other.clipped,
+            rounds=max(self.rounds, other.rounds),
+            reads=self.reads + other.reads,
+        )
 
 
 class WeightOperator(nn.Module, ABC):
@@ -121,6 +132,15 @@ class WeightOperator(nn.Module, ABC):
     def cost(self, *, backward: bool = False) -> Cost:
         """Joules, watts, seconds and mm^2 of a read in one direction, a write and holding; ideal weights have none."""
         return Cost()
+
+    @property
+    def parts(self) -> object | None:
+        """The parts that `cost` counts, with their constants; None of ideal weights."""
+        return None
+
+    def repriced(self: Operator, change: Callable[[object], object]) -> Operator:
+        """Return the same operator, which shares everything, with its parts as `change` makes them: for costs."""
+        return self
 
     def norm_grad(self) -> dict[str, Tensor]:
         """Gradient of 1/2 |W|_F^2 in the parameters, by `bilinear_grad`: what weight decay follows."""

@@ -3,10 +3,13 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
+
+from ep_core.quantity import Quantity
 
 ELEMENTARY_CHARGE = 1.602176634e-19  # C, exact (SI 2019)
 BOLTZMANN = 1.380649e-23  # J/K, exact (SI 2019)
@@ -91,12 +94,17 @@ class BalancedDetector:
 
     """
 
-    responsivity: float = 1.2
-    bandwidth_hz: float = 1e9
+    responsivity: float = Quantity(1.2, unit="A/W", source="Al-Qadasi, APL Photon. 7:020902 (B)")
+    bandwidth_hz: float = Quantity(1e9, unit="Hz", source="assumed")
     rin_db_hz: float | None = -140.0
     shot: bool = True
     load_ohm: float | None = None
     temperature_k: float = 300.0
+    sources: ClassVar[Mapping[str, str]] = {
+        "rin_db_hz": "Al-Qadasi, APL Photon. 7:020902 (B)",
+        "load_ohm": "Atef, TCAS-I 2013 (A)",
+        "temperature_k": "assumed",
+    }
 
     def __post_init__(self) -> None:
         if self.rin_db_hz is not None and not math.isfinite(self.rin_db_hz):

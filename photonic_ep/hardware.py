@@ -4,10 +4,21 @@ What is also physics (levels, bandwidth, pitches) stands here once and feeds bot
 A read in the paper or its abstract, B as cited by a later one (original unread), C somebody's modelling assumption.
 """
 
+import math
 from dataclasses import dataclass, field
 
 from ep_core.cost import Part
-from ep_core.parts import ACCUMULATOR, Accumulator, Converter, require
+from ep_core.parts import (
+    ACCUMULATOR,
+    ENGINE,
+    LOGIC_S,
+    NEURON_PJ,
+    Accumulator,
+    Converter,
+    Engine,
+    require,
+)
+from ep_core.quantity import Quantity, sources
 from photonic_ep.detect import BalancedDetector
 from photonic_ep.mesh.heat import FloorPlan
 
@@ -21,15 +32,13 @@ class Shifter:
         settle_s: time until a new phase stands [s].
         write_pj: what a change takes beside holding [pJ], the converter included.
         driver_mm2: area of the converter [mm^2].
-        source: of these.
 
     """
 
     mw_pi: float
     settle_s: float
-    write_pj: float = 10.0
-    driver_mm2: float = 1e-3
-    source: str
+    write_pj: float = Quantity(10.0, 1.0, 100.0, unit="pJ", source="assumed")
+    driver_mm2: float = Quantity(1e-3, 2e-4, 1.1e-2, unit="mm^2", source="assumed")
 
     def __post_init__(self) -> None:
         require(self, "settle_s", "write_pj")
@@ -41,20 +50,19 @@ class Modulator:
     """What writes a state, or the nudge, on light.
 
     Attributes:
-        pj: a sample [pJ]. mm2: area [mm^2]. source: of these.
+        pj: a sample [pJ]. mm2: area [mm^2].
 
     """
 
     pj: float
     mm2: float
-    source: str
 
     def __post_init__(self) -> None:
         require(self, "pj", "mm2")
 
     def part(self) -> Part:
         """Of one."""
-        return Part(joules=1e-12 * self.pj, area=self.mm2, source=self.source)
+        return Part(joules=1e-12 * self.pj, area=self.mm2, source=sources(self))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,22 +71,21 @@ class Receiver:
 
     Attributes:
         detector: its photodiodes; a sample takes 1 / bandwidth.
-        pj: a sample [pJ]. mm2: area [mm^2]. source: of these.
+        pj: a sample [pJ]. mm2: area [mm^2].
 
     """
 
     detector: BalancedDetector
     pj: float
     mm2: float
-    source: str
 
     def __post_init__(self) -> None:
         require(self, "pj", "mm2")
 
     def part(self) -> Part:
         """Of one."""
-        seconds = 1 / self.detector.bandwidth_hz
-        return Part(joules=1e-12 * self.pj, seconds=seconds, area=self.mm2, source=self.source)
+        told = f"{sources(self)}; bandwidth {sources(self.detector, 'bandwidth_hz')}"
+        return Part(joules=1e-12 * self.pj, seconds=1 / self.detector.bandwidth_hz, area=self.mm2, source=told)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,14 +94,12 @@ class Supply:
 
     Attributes:
         port_mw: light that one port of one tile gets, the local oscillator's share included [mW].
-        efficiency: light out of the laser over electrical power (wall plug); sweep it: 4.5 % (2013) to 45 % (assumed).
-        source: of these.
+        efficiency: light out of the laser over electrical power (wall plug).
 
     """
 
     port_mw: float
     efficiency: float
-    source: str
 
     def __post_init__(self) -> None:
         require(self, "port_mw")
@@ -103,23 +108,54 @@ class Supply:
 
     def part(self, mw: float) -> Part:
         """Of so much light, while the machine is on."""
-        return Part(watts=1e-3 * mw / self.efficiency, source=self.source)
+        return Part(watts=1e-3 * mw / self.efficiency, source=sources(self))
 
 
-# ADC: Wang, ISSCC 2023, 8 b, 2.7 GS/s, 3 mW: 1.11 pJ, as in B. Murmann's survey of 2025-06-09; its area is Kull's,
-# 1500 um^2 (1.2 GS/s, 2013). DAC: 8 b, 50 mW at 14 GS/s, 11,000 um^2, 16 nm (tag B).
-ADC = Converter(bits=8, pj=1.11, sample_s=1 / 2.7e9, mm2=1.5e-3, source="Wang, ISSCC 2023; area Kull 2013 (A)")
-DAC = Converter(bits=8, pj=50e9 / 14e9, sample_s=1 / 14e9, mm2=1.1e-2, source="8 b, 14 GS/s, 16 nm (B)")
-# 450 fJ/bit at 50 Gb/s (Streshinsky, OE 21:30350, tag B), 8 bits; 260 x 20 um (Akiyama, OE 20, 2012, tag B)
-MODULATOR = Modulator(
-    pj=8 * 0.45, mm2=260e-3 * 20e-3, source="Streshinsky, OE 21:30350 (B); area Akiyama, OE 20, 2012 (B)"
+ADC = Converter(
+    bits=8,
+    pj=Quantity(1.11, 1.11, 9.1, unit="pJ", source="Wang, ISSCC 2023; high: median of B. Murmann's survey, 2025 (A)"),
+    sample_s=Quantity(1 / 2.7e9, 1 / 5e9, 1 / 1.2e9, unit="s", source="Wang, ISSCC 2023; range: Liu, Kull (A)"),
+    mm2=Quantity(1.5e-3, 3.13e-4, 2.85e-3, unit="mm^2", source="Kull 2013; range: Yonar, Liu (A)"),
 )
-# .7 pJ a sample: Pai, Science 380:398 (2023), SM (tag B); area assumed
-RECEIVER = Receiver(detector=BalancedDetector(), pj=0.7, mm2=5e-3, source="Pai, Science 380:398 SM (B); area assumed")
-# 10 %: projected in 2013; 1 mW a port assumed
-SUPPLY = Supply(port_mw=1.0, efficiency=0.1, source="wall plug 10 % projected (A); 1 mW a port assumed")
-# Harris, Opt. Express 22:10487 (2014): 24.77 mW (A), 2.69 us (B); converter assumed
-HEATER = Shifter(mw_pi=24.77, settle_s=5 * 2.69e-6, source="Harris, OE 22:10487 (A; tau B); converter assumed")
+DAC = Converter(
+    bits=8,
+    pj=Quantity(50 / 14, 0.417, 286 / 56, unit="pJ", source="8 b, 14 GS/s, 16 nm (B); low Shafiee, high 56 GS/s (B)"),
+    sample_s=Quantity(1 / 14e9, 1 / 56e9, 1 / 1.2e9, unit="s", source="8 b, 14 GS/s, 16 nm (B); high assumed"),
+    mm2=Quantity(1.1e-2, 2e-4, 1.1e-2, unit="mm^2", source="8 b, 14 GS/s, 16 nm (B); low assumed"),
+)
+MODULATOR = Modulator(
+    pj=Quantity(
+        8 * 0.45,
+        8 * 0.2,
+        8 * 0.9,
+        unit="pJ",
+        source="8 bits of 450 fJ, Streshinsky, OE 21:30350 (B); low Baehr-Jones 2012 (A); high assumed",
+    ),
+    mm2=Quantity(260e-3 * 20e-3, unit="mm^2", source="260 x 20 um, Akiyama, OE 20, 2012 (B)"),
+)
+RECEIVER = Receiver(
+    detector=BalancedDetector(),
+    pj=Quantity(
+        0.7, 0.55, 2.03, unit="pJ", source="Pai, Science 380:398 SM (B); low Li, OE 28:14038 (B); high 2.03 mW TIA (A)"
+    ),
+    mm2=Quantity(5e-3, 1e-3, 2e-2, unit="mm^2", source="assumed"),
+)
+SUPPLY = Supply(
+    port_mw=Quantity(1.0, 0.1, 10.0, unit="mW", source="assumed"),
+    efficiency=Quantity(0.1, 0.45, 0.045, unit="1", source="projected 2013 (A); .45 assumed by Pai SM (C), .045 (A)"),
+)
+HEATER = Shifter(
+    mw_pi=Quantity(
+        24.77, 22.1, 50.0, unit="mW", source="Harris, OE 22:10487 (A); low Jacques (B), high Pai, Science 380:398 (B)"
+    ),
+    settle_s=Quantity(
+        5 * 2.69e-6,
+        5 / (2 * math.pi * 186e3),
+        5 / (2 * math.pi * 33e3),
+        unit="s",
+        source="5 tau, Harris (B); low 186 kHz, Photonics 9:447 (A); high 33 kHz, Jacques (B)",
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +165,8 @@ class Hardware:
     Attributes:
         shifter: in the meshes. plan: where they are. adc, dac, modulator, receiver: at every port.
         supply: the laser. accumulator: keeps what a phase's levels owe.
-        logic_s: what lies between an ADC and a DAC, the neuron [s]; assumed.
+        engine: contrasts of states, and gradients of the controller's model.
+        logic_s, neuron_pj: what lies between an ADC and a DAC, the neuron [s, pJ].
 
     """
 
@@ -141,10 +178,12 @@ class Hardware:
     receiver: Receiver = RECEIVER
     supply: Supply = SUPPLY
     accumulator: Accumulator = ACCUMULATOR
-    logic_s: float = 1e-9
+    engine: Engine = ENGINE
+    logic_s: float = LOGIC_S
+    neuron_pj: float = NEURON_PJ
 
     def __post_init__(self) -> None:
-        require(self, "logic_s", zero=True)
+        require(self, "logic_s", "neuron_pj", zero=True)
         if self.adc.bits != self.dac.bits:
             raise ValueError(
                 f"states have as many bits in the DACs as in the ADCs, not {self.dac.bits}, {self.adc.bits}"

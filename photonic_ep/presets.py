@@ -1,10 +1,12 @@
 """Reference devices, ready to train on. A number without a readable measured source is marked assumed."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 
+from ep_core.quantity import Quantity
 from photonic_ep.detect import BalancedDetector
 from photonic_ep.hardware import Hardware, Shifter
 from photonic_ep.mesh.heat import DEEP_TRENCH, FloorPlan
@@ -13,10 +15,18 @@ from photonic_ep.mesh.topology import Topology, clements
 from photonic_ep.nudge import NudgeLight
 from photonic_ep.weight import MeshWeight
 
+PHYSICS = {
+    "imperfections": "loss: low end of what Pai, Science 380:398 SM assumes (C); crosstalk 2.5 %: 2203.16956 (B); "
+    "crossings .16 dB: Bogaerts, OL 32:2801 (B); phase and splitter errors, bits: assumed",
+    "nudge": "assumed",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
     """A whole photonic machine: tiles, their imperfections, all parts, the nudge's light. One object: physics and cost.
+
+    `sources`: of the numbers of imperfections and nudge; constants of the parts carry their own.
 
     Raises ValueError where two of its parts say two things: floor plans, or the diodes of receivers and nudge.
     """
@@ -26,6 +36,7 @@ class Device:
     imperfections: Imperfections
     hardware: Hardware
     nudge: NudgeLight
+    sources: Mapping[str, str] = field(default_factory=lambda: dict(PHYSICS))
 
     def __post_init__(self) -> None:
         floor, plan = self.imperfections.floor, self.hardware.plan
@@ -95,7 +106,10 @@ _NO_HEAT = replace(DEVICE_F.imperfections, crosstalk=0.0)
 # Doped silicon: 24.77 mW and .23 dB a heater, Harris, Opt. Express 22:10487 (2014, A); two heated arms in a MZI, with
 # dummies beside them that lose as much (assumed). Heat flows as in silicon between deep trenches.
 HEATERS = replace(
-    DEVICE_F, imperfections=replace(_BY_FLOOR, insertion_loss_db=2 * 0.23), hardware=Hardware(plan=_TRENCHED)
+    DEVICE_F,
+    imperfections=replace(_BY_FLOOR, insertion_loss_db=2 * 0.23),
+    hardware=Hardware(plan=_TRENCHED),
+    sources=PHYSICS | {"imperfections": "loss: Harris, OE 22:10487 (A); the rest as device F: (B), (C) and assumed"},
 )
 
 # The same over undercut silicon: about 40 times less power (2503.09009, A), .9 kHz with trenches (Alemany, Photonics
@@ -105,9 +119,12 @@ UNDERCUT = replace(
     hardware=Hardware(
         plan=_TRENCHED,
         shifter=Shifter(
-            mw_pi=24.77 / 40,
-            settle_s=5 / (2 * 3.14159 * 900),
-            source="gain 40: 2503.09009 (A); .9 kHz: Alemany, Photonics 8:496 (A, simulation); converter assumed",
+            mw_pi=Quantity(
+                24.77 / 40, unit="mW", dear=0.03 * 24.77, source="gain 40: 2503.09009 (A); high -97 %: Alemany (A)"
+            ),
+            settle_s=Quantity(
+                5 / (2 * math.pi * 900), unit="s", source=".9 kHz: Alemany, Photonics 8:496 (A, simulation)"
+            ),
         ),
     ),
 )
@@ -116,11 +133,11 @@ UNDERCUT = replace(
 MEMS = replace(
     DEVICE_F,
     imperfections=replace(_NO_HEAT, insertion_loss_db=2 * 0.33),
+    sources=PHYSICS | {"imperfections": "loss: Edinger, OL 46:5671 (A); the rest as device F: (B), (C) and assumed"},
     hardware=Hardware(
         shifter=Shifter(
             mw_pi=0.0,
-            settle_s=5 / (2 * 3.14159 * 1.03e6),
-            source="1.03 MHz: Edinger, OL 46:5671 (A); no power to hold, and 10 pJ a change, assumed",
+            settle_s=Quantity(5 / (2 * math.pi * 1.03e6), unit="s", source="1.03 MHz: Edinger, OL 46:5671 (A)"),
         )
     ),
 )
@@ -129,5 +146,12 @@ MEMS = replace(
 NON_VOLATILE = replace(
     DEVICE_F,
     imperfections=replace(_NO_HEAT, insertion_loss_db=2 * 0.3, dac_bits=6),
-    hardware=Hardware(shifter=Shifter(mw_pi=0.0, settle_s=1e-6, write_pj=1e4, source="assumed")),
+    sources=PHYSICS | {"imperfections": "assumed"},
+    hardware=Hardware(
+        shifter=Shifter(
+            mw_pi=0.0,
+            settle_s=Quantity(1e-6, 1e-7, 1e-5, unit="s", source="assumed"),
+            write_pj=Quantity(1e4, 1e3, 1e5, unit="pJ", source="assumed"),
+        )
+    ),
 )

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ep_core import Written
 from ep_core.compiled import compiled
 from ep_core.cost import Cost, Part
+from ep_core.quantity import sources
 from ep_core.weight import Inputs, Outputs, SolvedWeight, product, require_finite
 from photonic_ep.circuit import models
 from photonic_ep.detect import homodyne
@@ -339,13 +340,23 @@ class MeshWeight(SolvedWeight):
         drawn = torch.randn(shape, generator=generator, dtype=self.lo_phase.dtype)
         return current + self.physics.detector_noise * (torch.view_as_complex(drawn) if current.is_complex() else drawn)
 
+    @property
+    def parts(self) -> Hardware:
+        """The machine's parts."""
+        return self.hardware
+
+    def repriced(self, change: Callable[[object], object]) -> "MeshWeight":
+        """The same meshes among other parts."""
+        return self._altered(hardware=change(self.hardware))
+
     @torch.no_grad()
     def cost(self, *, backward: bool = False) -> Cost:
         """Joules, watts, seconds and mm^2 of a read, a pulse, an update, and holding the phases as they now are.
 
         Every port of the operator has a modulator with its DAC and a receiver with its ADC, used in turn by the two
         directions; a column of tiles shares modulators, a row of tiles receivers. A read takes DAC, receiver, ADC and
-        logic in turn. Heaters take P_pi phase / pi each, unless dead; phases turn all at once.
+        logic in turn. Heaters take P_pi phase / pi each, unless dead; phases turn all at once. A gradient is post pre'
+        of every state and, once an update, a pull-back through a model of the tiles (`pullback`).
         """
         parts, ports = self.hardware, self.in_features + self.out_features
         senders, tiles = (self.out_features, self.cols) if backward else (self.in_features, self.rows)
@@ -353,22 +364,26 @@ class MeshWeight(SolvedWeight):
         counted += (("receiver", parts.receiver, ports - senders), ("adc", parts.adc, ports - senders))
         read = {name: replace(own.part().times(count), area=ports * own.mm2) for name, own, count in counted}
         read["laser"] = parts.supply.part(senders * tiles * parts.supply.port_mw)
-        read["logic"] = Part(seconds=parts.logic_s, source="assumed; its joules are not counted")
+        neurons = 1e-12 * parts.neuron_pj * (ports - senders)
+        read["neuron"] = Part(joules=neurons, seconds=parts.logic_s, source=sources(parts, "logic_s", "neuron_pj"))
         held = torch.cat(list(self.parameters()))
         held = held.masked_fill(self.chip.dead, 0.0) if self.physics.stuck else held
         shifter, (length, height) = parts.shifter, parts.plan.size(self.topology)
         drivers = 1e-12 * shifter.write_pj, held.numel() * shifter.driver_mm2
-        write = {"shifter": Part(joules=drivers[0], seconds=shifter.settle_s, area=drivers[1], source=shifter.source)}
+        told = sources(shifter)
+        write = {"shifter": Part(joules=drivers[0], seconds=shifter.settle_s, area=drivers[1], source=told)}
         watts = 1e-3 * shifter.mw_pi * float(held.double().sum()) / math.pi
         # A tile without V and attenuators takes half of the place
         area = 1e-6 * self.tiles * length * height * len(self.tile.meshes) / 2
         hold = {
-            "shifter": Part(watts=watts, source=shifter.source),
-            "mesh": Part(area=area, source=parts.plan.source),
+            "shifter": Part(watts=watts, source=told),
+            "mesh": Part(area=area, source=sources(parts.plan, "pitch_x_um", "pitch_y_um")),
         }
         owing = self.physics.step is not None or self.physics.codes
         update = {"accumulator": parts.accumulator.part(held.numel())} if owing else {}
-        return Cost(read=read, write=write, update=update, hold=hold)
+        update["pullback"] = parts.engine.part(floats=self.tiles * self.tile.pullback)
+        contrast = {"contrast": parts.engine.part(int8=self.in_features * self.out_features)}
+        return Cost(read=read, contrast=contrast, write=write, update=update, hold=hold)
 
     def believed(self) -> "MeshWeight":
         """Return the operator that `bilinear_grad` differentiates: the controller's model under `twin`."""
@@ -402,7 +417,7 @@ class MeshWeight(SolvedWeight):
             pulses += int(torch.count_nonzero(level != held))
             owed.copy_(wanted - level)
             held.copy_(level)
-        return Written(pulses=pulses)
+        return Written(pulses=pulses, rounds=1 if pulses else 0)
 
     @torch.no_grad()
     def program_matrix_(self, target: Float[Tensor, "out in"]) -> Written:

@@ -7,7 +7,7 @@ from functools import partial
 
 import torch
 
-from electronic_ep import CrossbarWeight, Terminals, Wires, oracle, outer, presets, programming
+from electronic_ep import CrossbarWeight, DigitalWeight, Terminals, Wires, oracle, outer, presets, programming
 from electronic_ep.devices import SoftBounds
 from ep_core import (
     Adjoint,
@@ -225,6 +225,8 @@ def _weight(options: TrainOptions, edge: Edge, std: float, generator: torch.Gene
     dtype = DTYPES[options.dtype]
     if options.backend == "ideal":
         return partial(DenseWeight, std=std, generator=generator, dtype=dtype, hollow=edge.pre == edge.post)
+    if options.backend == "digital":
+        return partial(DigitalWeight, top=options.top * std, std=std, generator=generator, dtype=dtype)
     if options.backend == "crossbar":
         return _crossbar(options, std, generator)
     device, numbers = DEVICES[options.device], {n: getattr(options, n) or 0.0 for n in Imperfections.analogue}

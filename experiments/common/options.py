@@ -65,9 +65,10 @@ class TrainOptions:
     neuron_noise: Annotated[float | None, auto("STD", "0")] = None
     """Standard deviation of the noise that every update of a neuron adds."""
     backend: Annotated[
-        Literal["ideal", "photonic", "crossbar"] | None, auto("{ideal,photonic,crossbar}", "photonic")
+        Literal["ideal", "photonic", "crossbar", "digital"] | None,
+        auto("{ideal,photonic,crossbar,digital}", "photonic"),
     ] = None
-    """ideal: the matrix itself; photonic: tiles of MZI meshes; crossbar: pairs of memristors."""
+    """ideal: the matrix itself; photonic: tiles of MZI meshes; crossbar: pairs of memristors; digital: int8 in SRAM."""
 
     device: Annotated[str | None, auto("NAME", "photonic: F, crossbar: cmo-hfox")] = None
     """Preset from which the options below come that are not given. photonic: F, heaters, undercut, mems, non-volatile;
@@ -140,15 +141,15 @@ class TrainOptions:
     terminals: Annotated[tuple[float, float, float, float] | None, auto("OHM OHM OHM OHM", "the device's")] = None
     """Resistance at the lines' ends [ohm]: word driven, bit sensed (forwards); bit driven, word sensed (backwards)."""
     top: Annotated[float | None, auto("FACTOR", "8")] = None
-    """Largest weight of a pair over the standard deviation of the first weights."""
+    """Largest weight of a pair, or of int8, over the standard deviation of the first weights."""
 
-    state_bits: Annotated[int | None, auto("BITS", "photonic, crossbar: 8, ideal: 0")] = None
+    state_bits: Annotated[int | None, auto("BITS", "ideal: 0, all others: 8")] = None
     """Bits of a neuron's state; 0 = continuous."""
     output_range: Annotated[tuple[float, float] | None, auto("LOW HIGH", "-0.5 1.5")] = None
     """Range of the output neurons; targets are 0 and 1. A margin beyond them keeps classes from dying."""
     nudge: Annotated[
         Literal["ideal", "light", "current"] | None,
-        auto("{ideal,light,current}", "photonic: light, crossbar: current, ideal: ideal"),
+        auto("{ideal,light,current}", "photonic: light, crossbar: current, else ideal"),
     ] = None
     """ideal: exactly -beta dC/ds; light: intensity on balanced photodiodes; current: sources at the outputs' lines."""
     nudge_mode: Annotated[Literal["closed", "frozen"] | None, auto("{closed,frozen}", "frozen")] = None
@@ -209,7 +210,7 @@ class TrainOptions:
     """Most that the largest eigenvalue of the couplings of --net hopfield may be: they are scaled down to it."""
     lr: Annotated[
         tuple[float, ...] | None,
-        auto("LR [LR ..]", "photonic, crossbar: 0.01, ideal: digits 0.003, mnist 0.001"),
+        auto("LR [LR ..]", "photonic, crossbar: 0.01, ideal, digital: digits 0.003, mnist 0.001"),
     ] = None
     """Learning rate of each layer's weights or phases; --net hopfield: of the input's edges, and of all others."""
     bias_lr: Annotated[float | None, auto("LR", "0.001")] = None

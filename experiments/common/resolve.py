@@ -7,6 +7,7 @@ from types import UnionType
 from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 from electronic_ep.crossbar import HEADROOM
+from electronic_ep.digital import Accelerator
 from electronic_ep.presets import CHIPS
 from experiments.common import nets
 from experiments.common.options import RUN_ONLY, TrainOptions
@@ -21,12 +22,12 @@ DEVICES: dict[str, Device] = {
     "non-volatile": NON_VOLATILE,
 }
 
-NUDGES = {"ideal": "ideal", "photonic": "light", "crossbar": "current"}
+NUDGES = {"ideal": "ideal", "photonic": "light", "crossbar": "current", "digital": "ideal"}
 # Options that are numbers of the imperfections, under the same name.
 IMPERFECT = (*Imperfections.analogue, "drift_reads", "dac_bits")
 PHOTONIC = ("topology", *(n for n in IMPERFECT if n != "stuck"), "floor_plan", "trench")
 MEMRISTOR = ("device_spread", "cycle_spread", "read_noise", "polarity")  # under the same name in `Memristor`
-CROSSBAR = ("programming", "levels", *MEMRISTOR, "wire_ohm", "terminals", "top")
+CROSSBAR = ("programming", "levels", *MEMRISTOR, "wire_ohm", "terminals")
 HARDWARE = ("device", "tile", "stuck", "gradient", "order")
 # Which estimators nudge by some hardware, and which have a strength.
 NUDGING = ("one-sided", "random-sign", "symmetric", "holomorphic", "vector-field", "asymep")
@@ -83,6 +84,8 @@ TUNED: dict[tuple[str, str], dict[str, object]] = {
     ("digits", "ideal"): {"lr": (0.003,), "bias_lr": 0.001, "beta": 0.1},
     ("digits", "crossbar"): {"lr": (0.01,), "bias_lr": 0.001, "beta": 0.2},
     ("digits", "photonic"): {"lr": (0.01,), "bias_lr": 0.001, "beta": 0.2},
+    ("digits", "digital"): {"lr": (0.003,), "bias_lr": 0.001, "beta": 0.1},
+    ("mnist", "digital"): {"lr": (0.001,), "bias_lr": 0.001, "beta": 0.2},
     ("mnist", "ideal"): {"lr": (0.001,), "bias_lr": 0.001, "beta": 0.2},
     ("mnist", "crossbar"): {"lr": (0.003,), "bias_lr": 0.001, "beta": 0.2},
     ("mnist", "photonic"): {"lr": (0.01,), "bias_lr": 0.001, "beta": 0.2},
@@ -117,7 +120,7 @@ def _choices(options: TrainOptions) -> TrainOptions:
     full = _fill(full, {"output": "readout" if full.loss == "cross-entropy" else "box"})
     if full.loss == "cross-entropy" and full.output != "readout":
         raise ValueError("--loss cross-entropy needs --output readout")
-    if full.backend != "ideal":
+    if full.backend in ("photonic", "crossbar"):
         full = _fill(full, {"device": "F" if full.backend == "photonic" else "cmo-hfox"})
     _check_hardware(full)
     if full.backend == "photonic":
@@ -138,6 +141,8 @@ def _check_hardware(full: TrainOptions) -> None:
         raise ValueError(f"--gradient of --backend {full.backend} is {' or '.join(gradients)}, not {full.gradient}")
     if full.nudge == "light" and full.backend == "crossbar":
         raise ValueError("--nudge of --backend crossbar is ideal or current, not light")
+    if full.nudge in ("light", "current") and full.backend == "digital":
+        raise ValueError(f"--nudge of --backend digital is ideal, not {full.nudge}")
     if full.nudge == "current" and full.backend == "photonic":
         raise ValueError("--nudge of --backend photonic is ideal or light, not current")
 
@@ -161,7 +166,8 @@ def _senseless(full: TrainOptions) -> dict[str, str]:
         (("trench",), full.floor_plan is not None, "crosstalk on a grid: give --floor-plan"),
         (PHOTONIC, full.backend == "photonic", f"--backend {full.backend}"),
         (CROSSBAR, full.backend == "crossbar", f"--backend {full.backend}"),
-        (HARDWARE, full.backend != "ideal", "--backend ideal"),
+        (("top",), full.backend in ("crossbar", "digital"), f"--backend {full.backend}"),
+        (HARDWARE, full.backend in ("photonic", "crossbar"), f"--backend {full.backend}"),
     )
     return {name: context for names, sense, context in rules if not sense for name in names}
 
@@ -185,6 +191,8 @@ def _machine(full: TrainOptions) -> dict[str, object]:
     """Options of the weights and converters, from the device."""
     if full.backend == "ideal":
         return {"state_bits": 0}
+    if full.backend == "digital":
+        return {"state_bits": Accelerator().state_bits, "top": HEADROOM}
     if full.backend == "photonic":
         device = DEVICES[full.device]
         return {

@@ -45,6 +45,11 @@ class Tile:
         """Cells of each mesh."""
         return len(self.topology.mzis)
 
+    @property
+    def pullback(self) -> int:
+        """Real multiply-adds of a pull-back: `modes` inputs through every cell, 16 each, and twice that backwards."""
+        return 3 * 16 * self.modes * self.mzis * len(self.meshes)
+
     @cached_property
     def heater_names(self) -> dict[str, list[str]]:
         """Heaters as INSTANCE.SETTING, by parameter, in the order of the parameter's rows."""

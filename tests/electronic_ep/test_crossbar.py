@@ -18,6 +18,7 @@ from electronic_ep import (
 )
 from electronic_ep.devices import Exponential, LinearStep, Piecewise, SoftBounds
 from ep_core import WeightOperator, check_operator
+from ep_core.quantity import sourceless
 
 SPREAD = {"device_spread": 0.3, "cycle_spread": 0.3}
 KINDS = {
@@ -365,17 +366,13 @@ def _numbers(owner):
 def test_every_constant_of_a_preset_has_a_source_or_is_marked_assumed(name):
     chip = presets.chip(name)
     defaults = {n: f.default for n, f in Memristor.__dataclass_fields__.items()}
-    for owner, skip in ((chip.memristor, ()), (chip.periphery, ("adc", "dac", "accumulator"))):
-        for key, value in _numbers(owner).items():
-            if key in skip or (owner is chip.memristor and not value and defaults[key] == value):
-                continue
-            if key == "drift_s" and not chip.memristor.drifts:
-                continue
-            assert marked(owner.sources.get(key, "")), f"{key} of {name} has no source"
+    for key, value in _numbers(chip.memristor).items():
+        if (not value and defaults[key] == value) or (key == "drift_s" and not chip.memristor.drifts):
+            continue
+        assert marked(chip.memristor.sources.get(key, "")), f"{key} of {name} has no source"
+    assert not sourceless(chip.periphery)
     for key in ("tile", "wires", "terminals", "nudge"):
         assert marked(chip.sources.get(key, "")), f"{key} of {name} has no source"
-    for part in (chip.periphery.adc, chip.periphery.dac, chip.periphery.accumulator):
-        assert marked(part.source)
 
 
 def marked(text):

@@ -122,9 +122,9 @@ def test_presets_differ_as_their_shifters_do():
     [
         (lambda: Part(joules=-1.0, source="x"), "joules of a part"),
         (lambda: Part(source=""), "needs a source"),
-        (lambda: Supply(port_mw=1.0, efficiency=1.5, source="x"), "between 0 and 1"),
-        (lambda: Shifter(mw_pi=-1.0, settle_s=1e-6, source="x"), "mw_pi of Shifter"),
-        (lambda: Converter(bits=8, pj=0.0, sample_s=1e-9, mm2=1e-3, source="x"), "pj of Converter"),
+        (lambda: Supply(port_mw=1.0, efficiency=1.5), "between 0 and 1"),
+        (lambda: Shifter(mw_pi=-1.0, settle_s=1e-6), "mw_pi of Shifter"),
+        (lambda: Converter(bits=8, pj=0.0, sample_s=1e-9, mm2=1e-3), "pj of Converter"),
         (lambda: Hardware(dac=replace(Hardware().dac, bits=6)), "as many bits"),
         (lambda: replace(presets.DEVICE_F, imperfections=Imperfections(floor=FloorPlan(trench=0.5))), "one floor plan"),
         (
