@@ -68,7 +68,8 @@ def means(runs: dict[str, Results]) -> dict[str, float]:
         summary[f"{row}_mean"] = statistics.mean(errors)
         summary[f"{row}_std"] = statistics.stdev(errors) if len(errors) > 1 else 0.0
         summary[f"{row}_val"] = statistics.mean(result["best_val_error"] for result in results)
-        summary[f"{row}_cosine"] = statistics.mean(result["cosine"] for result in results)
+        if "cosine" in results[0]:
+            summary[f"{row}_cosine"] = statistics.mean(result["cosine"] for result in results)
         summary[f"{row}_nonconverged_max"] = max(result["nonconverged_free"] for result in results)
         summary[f"{row}_seconds"] = statistics.mean(result["seconds"] for result in results)
     return summary
