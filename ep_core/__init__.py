@@ -3,7 +3,6 @@
 from ep_core.activation import Activation, HardSigmoid, Linear, Modulator, Sigmoid, Softplus, Tanh
 from ep_core.adjoint import (
     Adjoint,
-    Backpropagation,
     Unrolled,
     adjoint_gradient,
     backpropagation_gradient,
@@ -11,6 +10,7 @@ from ep_core.adjoint import (
     unrolled_gradient,
 )
 from ep_core.asymmetric import AsymEP, HolomorphicField, VectorField
+from ep_core.backpropagation import Backpropagation
 from ep_core.clamped import ContrastiveHebbian, CoupledLearning
 from ep_core.conv import Convolution
 from ep_core.dense import DenseWeight

@@ -11,10 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ep_core.estimators import Estimate, Estimator, count
-from ep_core.ledger import Ledger, Passes
+from ep_core.ledger import Ledger
 from ep_core.loss import Loss
 from ep_core.network import Network, State
-from ep_core.relax import Relaxation
 from ep_core.solvers import GaussSeidel
 
 Gradients = dict[str, Tensor]
@@ -181,48 +180,6 @@ class Unrolled(Referee):
     def slopes(self, network: Network, x: Tensor, target: Tensor, state: State) -> Gradients:
         """By `unrolled_gradient`."""
         return unrolled_gradient(network, x, target, state, self.loss, steps=self.steps)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Backpropagation(Referee):
-    """Trains and predicts without feedback: the same operators as an ordinary feed-forward network."""
-
-    def slopes(self, network: Network, x: Tensor, target: Tensor, state: State) -> Gradients:
-        """By `backpropagation_gradient`."""
-        return backpropagation_gradient(network, x, target, self.loss)
-
-    def __call__(
-        self,
-        network: Network,
-        x: Float[Tensor, "batch n"],
-        target: Float[Tensor, "batch k"],
-        generator: torch.Generator | None = None,
-        ledger: Ledger | None = None,
-    ) -> Estimate:
-        """One pass up, and one down again with the errors."""
-        estimate = super().__call__(network, x, target, generator, ledger)
-        if ledger is not None:
-            back = Passes(downs=len(x))
-            ledger.passed(back, network.reads(back))
-        return estimate
-
-    @torch.no_grad()
-    def infer(
-        self, network: Network, x: Float[Tensor, "batch n"], generator: torch.Generator | None = None
-    ) -> Relaxation:
-        """One pass up: every edge is read once."""
-        state = network.feedforward(x)
-        still = torch.zeros(len(x), **network.like())
-        passes = Passes(clamps=len(x), ups=len(x))
-        return Relaxation(
-            state=state,
-            output=network.output(state),
-            residual=still,
-            steps=1,
-            reads=network.reads(passes),
-            passes=passes,
-            converged=still == 0,
-        )
 
 
 def compare(a: dict[str, Tensor], b: dict[str, Tensor]) -> tuple[float, float]:

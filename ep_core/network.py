@@ -169,12 +169,16 @@ class Network(nn.Module):
         """One pass from the input up, without feedback: what plain backpropagation trains."""
         constant, state = self.clamp(x), list(self.rest(len(x)))
         for layer in self.order:
-            drive = constant[layer]
-            for edge, operator in self.links:
-                if edge.post == layer + 1 and edge.pre not in (0, edge.post):
-                    drive = drive + edge.up(operator, state[edge.pre - 1])
-            state[layer] = self.activations[layer](drive)
+            state[layer] = self.activations[layer](self.upward(layer, state, constant))
         return tuple(state)
+
+    def upward(self, layer: int, state: Sequence[Tensor], constant: Sequence[Tensor]) -> Float[Tensor, "batch n"]:
+        """The drive of a layer (0 = first hidden layer) by what comes from below alone."""
+        drive = constant[layer]
+        for edge, operator in self.links:
+            if edge.post == layer + 1 and edge.pre not in (0, edge.post):
+                drive = drive + edge.up(operator, state[edge.pre - 1])
+        return drive
 
     def energy(self, state: State, x: Float[Tensor, "batch n"]) -> Float[Tensor, " batch"]:
         """E(s; theta, x) of each sample."""

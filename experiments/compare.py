@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from experiments import buildable
 from experiments.common.folder import write_json
 from experiments.common.machines import (
     Machine,
@@ -21,11 +22,12 @@ from experiments.common.machines import (
 from experiments.common.options import TrainOptions
 from experiments.common.pictures import rows_strip, save
 from experiments.common.pictures_machines import bills_picture
+from experiments.common.resolve import NETS
 from experiments.common.rows import Results, begun_or_new, means, run_rows
 from experiments.common.shell import run
-from experiments.common.table import Bar, show, verdict
+from experiments.common.table import Bar, grid, show, verdict
 
-COMMON = TrainOptions(estimator="symmetric", beta=0.2, nudge_mode="frozen", controls=False, threads=1)
+COMMON = TrainOptions(estimator="symmetric", beta=0.2, nudge_mode="frozen", steps=(20, 8), controls=False, threads=1)
 PLAIN = TrainOptions(estimator="backpropagation", controls=False, threads=1)
 MACHINES: dict[str, dict[str, str]] = {
     "ideal": {"backend": "ideal"},
@@ -75,6 +77,9 @@ def main(options: CompareOptions) -> int:
     if min(options.seeds, options.jobs) < 1 or (options.epochs is not None and options.epochs < 1):
         raise ValueError("--seeds, --jobs and --epochs must be at least 1")
     folder = begun_or_new(options.out, f"compare-{options.dataset}")
+    plans = buildable.plan({options.dataset: NETS["layered", options.dataset]["sizes"]}, COMMON.steps[0])
+    lines = [buildable.row(key, found) for key, found in plans.items()]
+    grid(buildable.COLUMNS, lines, "can it be built?", folder / "buildable.csv")
     write_json(folder / "config.json", {"dataset": options.dataset, "seeds": options.seeds, "tune": options.tune})
     if options.tune:
         return tune(options, folder)

@@ -1,10 +1,16 @@
 """Numbers beside their bars, on the terminal."""
 
+import csv
+import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+
+from experiments.common.folder import write_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,3 +55,17 @@ def verdict(missed: list[str], *, check: bool) -> int:
     if missed:
         print(f"bar missed: {', '.join(missed)}")
     return 1 if missed and check else 0
+
+
+def grid(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str, path: Path | None = None) -> None:
+    """Print rows of text under headings, and write them as CSV where a path is given."""
+    table = Table(title=title, title_justify="left")
+    for heading in columns:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+    if path is not None:
+        text = io.StringIO()
+        csv.writer(text).writerows([columns, *rows])
+        write_text(path, text.getvalue())

@@ -266,6 +266,10 @@ def test_backpropagation_is_torchs_own(source):
     found = backpropagation_gradient(net, x, y, SquaredError())
     for index, slope in enumerate(slopes):
         torch.testing.assert_close(found[f"weights.{index}.weight"], slope)
+    estimated = Backpropagation()(net, x, y).gradients
+    assert estimated.keys() == found.keys()
+    for name, gradient in found.items():
+        assert torch.allclose(estimated[name], gradient, atol=1e-12), name
     inferred = Backpropagation().infer(net, x)
     torch.testing.assert_close(inferred.output, s.detach())
     assert inferred.reads == 3 * len(x)

@@ -1,0 +1,118 @@
+"""From which size on does light pay? Joules and seconds of a product against its size, and what moves the break-even.
+
+Expected: heaters that hold power never pay, whatever the size; shifters without (MEMS) fall below .23 pJ a MAC near
+N = 80, as Pai 2023 and Al-Qadasi 2022 find, below 25 fJ only where converters are far better. Seconds.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from electronic_ep import Accelerator, presets
+from ep_core.quantity import CASES, moved
+from experiments.common.building import Limits
+from experiments.common.folder import new_folder, write_json
+from experiments.common.pictures import save
+from experiments.common.pictures_products import sizes_picture, tornado_picture
+from experiments.common.products import (
+    Memristors,
+    Optics,
+    at_case,
+    break_even,
+    crossbar,
+    digital,
+    optics_constants,
+    photonic,
+    with_constants,
+)
+from experiments.common.resolve import DEVICES
+from experiments.common.shell import run
+from experiments.common.table import show, verdict
+
+SHIFTERS = {"heaters": "heaters", "undercut": "undercut", "mems": "mems"}
+BAND = {"low": 0.025, "nominal": 0.23, "high": 0.71}  # pJ a MAC: the digital baseline
+SIZES = tuple(2**i for i in range(3, 13))
+# What others find, and why we differ where we do.
+CLAIMS = {
+    "Pai, Science 380:398 (2023) SM": "N = 72: 21.5 pJ an element against .6 pJ a MAC; ours adds light for loss and N",
+    "Al-Qadasi, APL Photon. 7:020902 (2022)": "N = 85 at 10 dBm: the same launch and diodes; no converters there",
+    "Nahmias, JSTQE 26(1) (2020)": "N > 500 at 4 bits or less: 8 bits ask 256 times the light of 4",
+    "Opt. Express 29:13153 (2021)": "no gain, data transfer dominates: ours counts converters, not DRAM",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BreakevenOptions:
+    """Price products of all sizes on every machine."""
+
+    bits: int = 8
+    """Effective bits that the receivers must see."""
+    out: Path | None = None
+    """Folder for the figures and summary.json (default: a new one under runs/)."""
+    check: bool = False
+    """Without a meaning here: no bar is promised."""
+
+
+def main(options: BreakevenOptions) -> int:
+    """Price, tabulate, draw."""
+    if not 1 <= options.bits <= 12:
+        raise ValueError(f"--bits must be 1 to 12, not {options.bits}")
+    folder = new_folder(options.out, "breakeven")
+    write_json(folder / "config.json", {"bits": options.bits, "claims": CLAIMS, "band_pj": BAND})
+    optics = {name: Optics.of(DEVICES[d], Limits(bits=options.bits)) for name, d in SHIFTERS.items()}
+    lines = {name: [photonic(own, n) for n in SIZES] for name, own in optics.items()}
+    memristors = Memristors(chip=presets.CMO_HFOX)
+    lines["crossbar"] = [crossbar(memristors, n) for n in SIZES]
+    bands = {case: [digital(engine(pj), n) for n in SIZES] for case, pj in BAND.items()}
+    summary = summarise(optics, memristors)
+    torn = tornado(optics["mems"])
+    write_json(folder / "summary.json", summary)
+    save(sizes_picture(SIZES, lines, bands), folder / "sizes.png")
+    save(tornado_picture(torn, summary["mems_pj_a_mac_256"], BAND), folder / "tornado.png")
+    for claim, why in CLAIMS.items():
+        print(f"{claim}: {why}")
+    return verdict(show(summary, {}, f"break-even sizes -> {folder}"), check=options.check)
+
+
+def engine(pj: float) -> Accelerator:
+    """Int8 at so many pJ a MAC, memory included: what a band of published figures means."""
+    plain = Accelerator()
+    return moved(plain, {"engine.int8_pj": pj, "sram_pj": 1e-6})
+
+
+def summarise(optics: dict[str, Optics], memristors: Memristors) -> dict[str, float]:
+    """Break-even sizes with each edge of the digital band; inf: none up to 4096."""
+    summary: dict[str, float] = {}
+    for case, pj in BAND.items():
+        for name, own in optics.items():
+            summary[f"{name}_break_even_{case}"] = break_even(lambda n, own=own: photonic(own, n), theirs(pj))
+        summary[f"crossbar_break_even_{case}"] = break_even(lambda n: crossbar(memristors, n), theirs(pj))
+    for name, own in optics.items():
+        for case in CASES:
+            ends = at_case(own, case)
+            tail = "" if case == "nominal" else f"_constants_{case}"
+            summary[f"{name}_break_even{tail}"] = break_even(lambda n, own=ends: photonic(own, n), theirs(0.23))
+            one = photonic(ends, 256)
+            summary[f"{name}_pj_a_mac_256{tail}"] = math.inf if one is None else 1e12 * one.total / 256**2
+            summary[f"{name}_tile_256{tail}"] = 0 if one is None else one.tile
+    return summary
+
+
+def theirs(pj: float):  # noqa: ANN201
+    """Int8 at so many pJ, as a function of the size."""
+    return lambda n: digital(engine(pj), n)
+
+
+def tornado(optics: Optics, n: int = 256) -> dict[str, tuple[float, float]]:
+    """PJ a MAC of an n x n product at both ends of every constant that moves it, alone; the longest first."""
+    found: dict[str, tuple[float, float]] = {}
+    for name, value in optics_constants(optics).items():
+        ends = [photonic(with_constants(optics, {name: end}), n) for end in (value.cheap, value.dear)]
+        low, high = (math.inf if one is None else 1e12 * one.total / n**2 for one in ends)
+        if abs(math.log(high / low)) > 0.01:
+            found[name] = (low, high)
+    return dict(sorted(found.items(), key=lambda item: -abs(math.log(item[1][1] / item[1][0]))))
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(main, BreakevenOptions))
