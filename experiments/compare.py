@@ -21,7 +21,7 @@ from experiments.common.machines import (
 )
 from experiments.common.options import TrainOptions
 from experiments.common.pictures import rows_strip, save
-from experiments.common.pictures_machines import bills_picture
+from experiments.common.pictures_machines import bills_picture, learning_picture
 from experiments.common.resolve import NETS
 from experiments.common.rows import Results, begun_or_new, means, run_rows
 from experiments.common.shell import run
@@ -88,10 +88,11 @@ def main(options: CompareOptions) -> int:
     table = list(rows(machines, read_constants(options.constants, machines)))
     write_parts(folder / "parts.csv", table)
     write_constants(folder / "constants.json", machines)
-    summary = summarise(runs, list(machines), table)
+    summary = summarise(runs, list(machines), table) | reached(machines)
     write_json(folder / "summary.json", summary)
     save(rows_strip(runs, f"{options.dataset}: one network on every machine"), folder / "errors.png")
     save(bills_picture(table), folder / "bills.png")
+    save(learning_picture({name: (m.validation, spent(m)) for name, m in machines.items()}), folder / "learning.png")
     return verdict(show(summary, BARS, f"{options.dataset}, {options.seeds} seeds -> {folder}"), check=options.check)
 
 
@@ -133,6 +134,22 @@ def summarise(runs: dict[str, Results], machines: list[str], table: list[dict[st
         ends = [summed(table, "joules", **own | {"quantity": "inference", "group": g}) for g in ("converters", "laser")]
         summary[f"{name}_inference_joules_core"] = summary[f"{name}_inference_joules"] - sum(ends)
     return summary | {"trials": 2.0 * len(FACTORS), "sources_missing": float(len(missing_sources()))}
+
+
+def spent(machine: Machine) -> list[float]:
+    """Joules of training up to the end of every epoch."""
+    an_epoch = machine.bill("training").joules * len(machine.job.data.train)
+    return [an_epoch * (epoch + 1) for epoch in range(len(machine.validation))]
+
+
+def reached(machines: dict[str, Machine], error: float = 3.0) -> dict[str, float]:
+    """Joules and seconds of the machine until its validation error is 3 %, by whole epochs; inf where it never is."""
+    summary: dict[str, float] = {}
+    for name, machine in machines.items():
+        samples = machine.epochs_to(error) * len(machine.job.data.train)
+        bill = machine.bill("training")
+        summary |= {f"{name}_to_3_joules": samples * bill.joules, f"{name}_to_3_seconds": samples * bill.seconds}
+    return summary
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -57,11 +58,15 @@ def kind(name: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """A finished run on its hardware: the job with its last weights, and what training and inference counted."""
+    """A finished run on its hardware: the job with its last weights, and what training and inference counted.
+
+    `validation` has the error after every epoch [%].
+    """
 
     job: Job
     trained: Ledger
     inferred: Ledger
+    validation: Sequence[float]
 
     @classmethod
     def load(cls, path: Path) -> "Machine":
@@ -72,7 +77,12 @@ class Machine:
         inferred = Ledger()
         for x in job.data.test.x.split(1000):
             count(inferred, job.estimator.infer(job.network, x))
-        return cls(job=job, trained=folder.ledger, inferred=inferred)
+        errors = [float(row["val_error"]) for row in folder.history]
+        return cls(job=job, trained=folder.ledger, inferred=inferred, validation=errors)
+
+    def epochs_to(self, error: float) -> float:
+        """Epochs until the validation error is at most `error` [%]; infinite where it never is."""
+        return next((i + 1.0 for i, value in enumerate(self.validation) if value <= error), math.inf)
 
     @property
     def nudge(self) -> Nudge | None:

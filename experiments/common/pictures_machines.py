@@ -1,12 +1,17 @@
 """Pictures of what machines cost."""
 
+from collections.abc import Sequence
+
 import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from experiments.common.building import STRATEGIES, Building, Limits
 from experiments.common.machines import summed
+from experiments.common.rows import Results
 
 Table = list[dict[str, object]]
 
@@ -72,3 +77,84 @@ def building_picture(plans: dict[tuple[str, str, str], Building], limits: Limits
     handles.append(Line2D([], [], marker="o", color="0.3", mfc="none", linestyle="", label="open: not buildable"))
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     return figure
+
+
+def learning_picture(curves: dict[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
+    """Validation error against the joules that training had taken by then."""
+    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for index, (machine, (errors, joules)) in enumerate(curves.items()):
+        style = ":" if "backpropagation" in machine else "-"
+        colour = f"C{index % max(1, sum(':' not in m and 'backprop' not in m for m in curves))}"
+        axes.plot(joules, errors, style, color=colour, marker=".", label=machine.replace("_", " "))
+    axes.axhline(3, color="0.5", linewidth=1, linestyle="--")
+    axes.set(xscale="log", yscale="log", xlabel="joules of training", ylabel="validation error [%]")
+    _plain(axes)
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def deployed_picture(runs: dict[str, Results], put: dict[str, list[float]]) -> Figure:
+    """Test errors of weights deployed on a device and of those trained on it, by what is wrong with it."""
+    figure = Figure(figsize=(8.4, 3.8), layout="constrained")
+    labels = {"crosstalk": "heater crosstalk, unknown", "ohm": "line resistance a memristor [ohm]"}
+    for axes, (kind, label) in zip(figure.subplots(1, 2, sharey=True), labels.items(), strict=True):
+        names = [name for name in put if name.startswith(kind + "_")]
+        at = range(len(names))
+        trained = [[result["test_error"] for result in runs[name]] for name in names]
+        for errors, colour, text in (([put[n] for n in names], "C3", "deployed"), (trained, "C0", "trained on it")):
+            axes.plot(at, [np.mean(e) for e in errors], "o-", color=colour, label=text)
+            for place, own in zip(at, errors, strict=True):
+                axes.plot([place] * len(own), own, ".", color=colour, alpha=0.5)
+        ideal = float(np.mean([result["test_error"] for result in runs["ideal"]]))
+        axes.axhline(ideal, color="0.5", linestyle="--", linewidth=1, label=f"ideal weights {ideal:.2f}")
+        axes.set_xticks(list(at), [name.split("_", 1)[1] for name in names])
+        axes.set(xlabel=label, yscale="log")
+        _plain(axes)
+        axes.grid(alpha=0.25)
+    figure.axes[0].set_ylabel("test error [%]")
+    figure.axes[0].legend(frameon=False, fontsize=8)
+    return figure
+
+
+def bits_picture(points: dict[tuple[str, float, float], tuple[float, float]], clean: dict[str, float]) -> Figure:
+    """Test error against the measured effective bits of a read, on both machines."""
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    for index, (machine, level) in enumerate(clean.items()):
+        own = sorted(point for (name, _, _), point in points.items() if name == machine)
+        axes.plot([bits for bits, _ in own], [error for _, error in own], "o-", color=f"C{index}", label=machine)
+        axes.axhline(level, color=f"C{index}", linestyle=":", linewidth=1, label=f"{machine}, no noise: {level:.2f}")
+    axes.set(xlabel="measured effective bits a read", ylabel="test error [%]", yscale="log")
+    _plain(axes)
+    axes.set_title("Accuracy against the bits of a read")
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def noise_picture(errors: dict[tuple[str, float, float], float]) -> Figure:
+    """Test error by beta, a line a noise, on both machines."""
+    machines = list(dict.fromkeys(machine for machine, _, _ in errors))
+    noises = list(dict.fromkeys(noise for _, noise, _ in errors))
+    figure = Figure(figsize=(8.4, 3.8), layout="constrained")
+    for axes, machine in zip(figure.subplots(1, len(machines), sharey=True), machines, strict=True):
+        for index, noise in enumerate(noises):
+            own = sorted((beta, e) for (name, n, beta), e in errors.items() if name == machine and n == noise)
+            colour = "k" if not noise else mpl.colormaps["viridis"](index / len(noises))
+            axes.plot([beta for beta, _ in own], [e for _, e in own], "o-", color=colour, label=f"{noise:g}")
+        knob = "noise of a receiver, drive units" if machine == "photonic" else "noise of a memristor, share of G"
+        axes.set(xscale="log", yscale="log", xlabel="beta", title=f"{machine}: {knob}")
+        _plain(axes)
+        axes.grid(alpha=0.25)
+        axes.legend(frameon=False, fontsize=8, ncols=2)
+    figure.axes[0].set_ylabel("test error [%]")
+    return figure
+
+
+def _plain(axes: Axes) -> None:
+    """Percentages on a logarithmic axis, written out."""
+    axes.set_yticks([1, 2, 3, 5, 10, 20, 50, 90], minor=False)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
