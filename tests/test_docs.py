@@ -7,12 +7,18 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+import yaml
 
+from experiments import train
+from experiments.common import sets
+from experiments.common.options import TrainOptions
+from experiments.common.resolve import resolve
 from experiments.common.shell import run
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "circuits.md").read_text()
 CROSSBARS = (ROOT / "docs" / "crossbars.md").read_text()
+SWEEPS = (ROOT / "docs" / "sweeps.md").read_text()
 PREAMBLE, *COLUMNS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 ROWS = list(zip(COLUMNS[::2], COLUMNS[1::2], strict=True))
 jax.config.update("jax_enable_x64", True)
@@ -71,6 +77,24 @@ def test_crossbars_run_as_printed(capsys):
     assert 1e-12 < joules < 1e-6
     for picture in re.findall(r"!\[.*?\]\((.*?)\)", CROSSBARS):
         assert (ROOT / "docs" / picture).is_file()
+
+
+def test_sweeps_run_as_printed(tmp_path, monkeypatch):
+    """The file asks for 18 runs; a small one of them is made and read."""
+    written = re.search(r"```yaml\n(.*?)```", SWEEPS, re.S)[1]
+    (code,) = re.findall(r"```python\n(.*?)```", SWEEPS, re.S)
+    (tmp_path / "beta.yaml").write_text(written)
+    runs = sets.parsed(sets.read_sets(tmp_path / "beta.yaml", TrainOptions), TrainOptions, [])
+    assert len({(run.beta, run.device, run.lr, run.seed) for run in map(resolve, runs)}) == 18
+    small = yaml.safe_load(written) | {"epochs": 1, "beta": 0.1, "zip": {"device": ["mems"]}, "seeds": 1}
+    (tmp_path / "beta.yaml").write_text(yaml.safe_dump(small))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.chdir(tmp_path)
+    assert run(train.main, TrainOptions, ["--sweep", "beta.yaml", "--out", "runs/beta"]) == 0
+    scope = {}
+    exec(code, scope)
+    assert scope["errors"].index.to_list() == [("mems", 0.1)]
+    assert 0 < scope["errors"]["mean"].item() < 90
 
 
 @pytest.mark.parametrize("line", re.findall(r"^python experiments/(.*?)(?:#.*)?$", TEXT + CROSSBARS, re.M))
