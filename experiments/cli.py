@@ -7,7 +7,19 @@ from typing import Any
 
 import tyro
 
-from experiments import circuit, gradients, homeostasis, mnist, pulse, pulses, resistive, seeds, terminals, train
+from experiments import (
+    circuit,
+    convert,
+    gradients,
+    homeostasis,
+    mnist,
+    pulse,
+    pulses,
+    resistive,
+    seeds,
+    terminals,
+    train,
+)
 from experiments import layout as layouts
 from experiments.common.options import TrainOptions
 from experiments.common.shell import run
@@ -23,6 +35,7 @@ SCRIPTS: dict[str, tuple[Callable[[Any], int], type]] = {
     "terminals": (terminals.main, terminals.TerminalsOptions),
     "resistive": (resistive.main, resistive.ResistiveOptions),
     "layout": (layouts.main, layouts.LayoutOptions),
+    "convert": (convert.main, convert.ConvertOptions),
     "circuit": (circuit.main, circuit.CircuitOptions),
     "pulse": (pulse.main, pulse.PulseOptions),
     "yield": (yields.main, yields.YieldOptions),

@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from experiments import train
@@ -18,6 +19,7 @@ from experiments.common.shell import run
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "circuits.md").read_text()
 CROSSBARS = (ROOT / "docs" / "crossbars.md").read_text()
+INTEROPERATE = (ROOT / "docs" / "interoperate.md").read_text()
 SWEEPS = (ROOT / "docs" / "sweeps.md").read_text()
 PREAMBLE, *COLUMNS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 ROWS = list(zip(COLUMNS[::2], COLUMNS[1::2], strict=True))
@@ -97,7 +99,21 @@ def test_sweeps_run_as_printed(tmp_path, monkeypatch):
     assert 0 < scope["errors"]["mean"].item() < 90
 
 
-@pytest.mark.parametrize("line", re.findall(r"^python experiments/(.*?)(?:#.*)?$", TEXT + CROSSBARS, re.M))
+def test_interoperation_runs_as_printed(capsys):
+    scope = {}
+    exec("".join(re.findall(r"```python\n(.*?)```", INTEROPERATE, re.S)), scope)
+    assert re.fullmatch(r"mesh: \d+\.\d% off, crossbar: \d+\.\d% off, \d+ pulses\n", capsys.readouterr().out)
+    assert 0.2 < scope["on_mesh"].error < 0.35
+    assert scope["on_crossbar"].error < 0.15
+    torch.testing.assert_close(scope["again"].weight, scope["on_mesh"].operator.matrix())
+    t = scope["mesh"].transfer()[0].detach().numpy()
+    assert abs(complex(scope["s"]["in_0", "out_3"]) - t[3, 0]) < 1e-12
+
+
+COMMANDS = re.findall(r"^python experiments/(.*?)(?:#.*)?$", TEXT + CROSSBARS + INTEROPERATE, re.M)
+
+
+@pytest.mark.parametrize("line", COMMANDS)
 def test_commands_have_real_options(line):
     name, *words = line.split()
     module = import_module(f"experiments.{name.removesuffix('.py')}")
