@@ -81,7 +81,7 @@ def _tasks(main: Callable[[Any], int], options: type, chosen: list[sets.Chosen],
         script = f"{place.parent.name}.{place.stem}"
         config = {n: v for n, v in asdict(full).items() if n not in (*sets.OWN, *APART)}
         config = json.loads(json.dumps(config, default=str))
-        known = {n: getattr(full, n) for n in AGAIN if n in own}
+        known = {n: getattr(full, n) for n in AGAIN if n in hints}
         task = Task(
             script=script,
             config=config,

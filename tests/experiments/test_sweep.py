@@ -1,13 +1,15 @@
 """Sweeps: what a file asks for, what is wrong with it, finished runs recognised, a cluster that loses a worker."""
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -20,7 +22,7 @@ from experiments.common.options import TrainOptions
 from experiments.common.shell import run
 
 ROOT = Path(__file__).parents[2]
-TINY = "sizes: 64 12 10\nepochs: 1\nbackend: ideal\ncontrols: false\n"
+TINY = "sizes: 64 12 10\nepochs: 1\nbackend: ideal\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +146,7 @@ def test_finished_runs_are_not_made_again(sweep, tmp_path, monkeypatch):
     monkeypatch.setattr(executors, "carry_out", lambda task: made.append(task.key) or real(task))
     text = TINY.replace("epochs: 1", "epochs: [1, 0]")
     folder = tmp_path / "sweep"
-    assert sweep(text)[0] == 1
+    assert sweep(text, "--no-controls")[0] == 1
     good, bad = table(folder)
     assert (good["status"], good["epochs"], good["summary_epochs"], good["sizes"]) == ("finished", 1, 1, "64 12 10")
     assert good["version"] == onerun.toolkit()
@@ -152,18 +154,22 @@ def test_finished_runs_are_not_made_again(sweep, tmp_path, monkeypatch):
     assert (bad["status"], bad["error"]) == ("failed", "--epochs must lie between 1 and 1e+06, not 0")
     assert json.loads((folder / "summary.json").read_text()) == {"runs": 2, "finished": 1, "failed": 1}
     made.clear()
-    assert sweep(TINY)[0] == 0
+    assert sweep(TINY, "--no-controls")[0] == 0
     assert made == []
     # A summary that is not whole, as a disk may leave it: the run goes on by --resume, from its last epoch
     (folder / good["run"] / "summary.json").write_text('{"test_error": ')
-    assert sweep(TINY)[0] == 0
+    assert sweep(TINY, "--no-controls")[0] == 0
     assert made == [good["run"]]
     assert json.loads((folder / good["run"] / "summary.json").read_text())["test_error"] == good["test_error"]
-    assert f"run: {folder / good['run']}" in (folder / "logs" / f"{good['run']}.log").read_text()
+    assert "logistic_error" not in (folder / good["run"] / "summary.json").read_text()
+    log = (folder / "logs" / f"{good['run']}.log").read_text()
+    assert (log.count(f"run: {folder / good['run']}"), log.count("epoch 1/1 ")) == (2, 1)
 
 
-def test_a_record_of_other_options_is_no_finished_run(tmp_path):
-    task = onerun.Task(
+@pytest.fixture
+def task(tmp_path):
+    """A run that nobody has made."""
+    made = onerun.Task(
         script="experiments.train",
         config={"beta": 1},
         key="k",
@@ -175,14 +181,38 @@ def test_a_record_of_other_options_is_no_finished_run(tmp_path):
         continues=False,
         version=onerun.toolkit(),
     )
-    task.folder.mkdir()
-    task.record.parent.mkdir()
+    made.folder.mkdir()
+    made.record.parent.mkdir()
+    return made
+
+
+def test_a_record_of_other_options_is_no_finished_run(task):
     (task.folder / "summary.json").write_text('{"a": 1}')
     task.record.write_text('{"config": {"beta": 1}, "version": "9"}')
     assert onerun.result(task) == ({"a": 1}, "9")
     for text in ('{"config": {"beta": 2}}', "[]", "{"):
         task.record.write_text(text)
         assert onerun.result(task) is None
+
+
+def test_a_run_that_another_process_makes_is_waited_for(task, monkeypatch):
+    monkeypatch.setattr(onerun.subprocess, "Popen", None)  # nothing is to be started
+    with task.log.open("ab") as theirs, ThreadPoolExecutor() as pool:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        waiting = pool.submit(onerun.carry_out, task)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.2)
+        (task.folder / "summary.json").write_text('{"a": 1}')
+        task.record.write_text('{"config": {"beta": 1}, "version": "9"}')
+        fcntl.flock(theirs, fcntl.LOCK_UN)
+        assert waiting.result(timeout=60) == ""
+
+
+def test_workers_of_another_version_or_without_the_folder(task):
+    assert onerun.carry_out(replace(task, version="9")).endswith(
+        f"{onerun.toolkit()} of the toolkit, the sweep is of 9"
+    )
+    assert "sweeps need a shared folder" in onerun.carry_out(replace(task, sweep=task.sweep / "none"))
 
 
 def test_columns_of_several_types(tmp_path):
@@ -231,7 +261,15 @@ def test_a_worker_is_killed_and_nothing_is_lost(tmp_path):
             start("-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", 0, *where)
             workers = [start("-m", "dask", "worker", *where, *own) for _ in range(2)]
             wait(address.exists)
-            words = ("--sweep", file, "--out", folder, "--scheduler", json.loads(address.read_text())["address"])
+            words = (
+                "--no-controls",
+                "--sweep",
+                file,
+                "--out",
+                folder,
+                "--scheduler",
+                json.loads(address.read_text())["address"],
+            )
             swept = start("experiments/train.py", *words)
             victim, interrupted = wait(busy)
             victim.send_signal(signal.SIGKILL)
@@ -247,5 +285,6 @@ def test_a_worker_is_killed_and_nothing_is_lost(tmp_path):
     for made in runs:
         epochs = (folder / made["run"] / "metrics.jsonl").read_text().splitlines()
         assert len(epochs) == made["summary_epochs"] == 8
-        begun = (folder / "logs" / f"{made['run']}.log").read_text().count("run: ")
-        assert begun == (2 if made["run"] == interrupted.name else 1)
+        log = (folder / "logs" / f"{made['run']}.log").read_text()
+        assert log.count("run: ") == (2 if made["run"] == interrupted.name else 1)
+        assert log.count("epoch 1/8 ") == 1, "it began anew"
