@@ -14,7 +14,7 @@ from electronic_ep.devices import LinearStep, Memristor
 from electronic_ep.irdrop import Terminals, Wires, effective, local_rule
 from electronic_ep.programming import Fast, MixedPrecision, Programming, Site, WriteVerify
 from ep_core.cost import Cost
-from ep_core.weight import Inputs, Outputs, SolvedWeight, Written, product, require_finite
+from ep_core.weight import Inputs, OutOfRangeError, Outputs, SolvedWeight, Written, product, require_finite
 
 HEADROOM = 8.0  # the range lets a weight grow to this multiple of the first weights' standard deviation
 FAR = 1e6  # a change of a state that no device can follow
@@ -162,6 +162,14 @@ class CrossbarWeight(SolvedWeight):
         return 1e-6 * self.array.blocks(g.double(), CUT * self.memristor.low_us)
 
     @torch.no_grad()
+    def tile_siemens(self, row: int = 0, column: int = 0) -> Float[Tensor, "pair rows cols"]:
+        """Conductances of the positive and of the negative devices of one tile [S], word lines (inputs) first.
+
+        `row` counts tiles along the outputs, `column` along the inputs; lines that the last ones lack are cut off.
+        """
+        return self._siemens(self.array.microsiemens(self.state))[:, row, column]
+
+    @torch.no_grad()
     def local(self, post: Outputs, pre: Inputs, backward: bool) -> Float[Tensor, "pair out in"]:
         """d<post' G_eff pre>/dG of every device, by `irdrop.local_rule`; of what serves `vmm` if `backward`."""
         if self.bare:
@@ -246,16 +254,14 @@ class CrossbarWeight(SolvedWeight):
     def program_matrix_(self, target: Float[Tensor, "out in"], generator: torch.Generator | None = None) -> Written:
         """Write states whose differences are the target, each verified by reads; wires are not made good for.
 
-        Raises ValueError where the target has another shape, is not finite, or beyond the range (by which factor).
+        Raises OutOfRangeError where the target is beyond the range, ValueError where it has another shape or is not
+        finite.
         """
-        shape = (self.out_features, self.in_features)
-        if tuple(target.shape) != shape:
-            raise ValueError(f"this operator holds a matrix of shape {shape}, not {tuple(target.shape)}")
-        require_finite({"matrix": target})
+        self._check_target(target)
         factor = float(target.abs().max()) / self.top
         if factor > 1:
-            raise ValueError(
-                f"weights are up to {factor:.3g} times the largest that the conductances hold, {self.top:g}"
+            raise OutOfRangeError(
+                f"weights are up to {factor:.3g} times the largest that the conductances hold, {self.top:g}", factor
             )
         self.owed_state.zero_()
         delta = self._split(target.to(self.state.dtype)) - self.state

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ep_core.cost import Cost, Part
 from ep_core.parts import ACCUMULATOR, ENGINE, NEURON_PJ, Accumulator, Engine, require
 from ep_core.quantity import Quantity, sources
-from ep_core.weight import Inputs, Outputs, WeightOperator, Written, product, require_finite
+from ep_core.weight import Inputs, OutOfRangeError, Outputs, WeightOperator, Written, product, require_finite
 
 LEVELS = 127  # of either sign
 
@@ -142,6 +142,21 @@ class DigitalWeight(WeightOperator):
         self.weight.copy_(level)
         clipped = int(torch.count_nonzero(wanted != inside))
         return Written(pulses=pulses, clipped=clipped, rounds=1 if pulses else 0)
+
+    @torch.no_grad()
+    def program_matrix_(self, target: Float[Tensor, "out in"], generator: torch.Generator | None = None) -> Written:
+        """Round to the nearest steps; what is lost is not owed.
+
+        Raises OutOfRangeError where the target is beyond 127 steps, ValueError as all operators do.
+        """
+        self._check_target(target)
+        factor = float(target.abs().max()) / self.top
+        if factor > 1:
+            raise OutOfRangeError(f"weights are up to {factor:.3g} times the largest of int8, {self.top:g}", factor)
+        self.owed_weight.zero_()
+        written = self.program_({"weight": target.to(self.weight.dtype) - self.weight})
+        self.owed_weight.zero_()
+        return written
 
     @property
     def parts(self) -> Accelerator:

@@ -123,6 +123,11 @@ def node_voltages(values: dict[str, float], network: ResistiveNetwork) -> State:
     return tuple(torch.tensor(own, dtype=torch.float64) for own in volts)
 
 
+def present() -> bool:
+    """Whether ngspice is there."""
+    return shutil.which("ngspice") is not None
+
+
 def operating_point(deck: str) -> dict[str, float]:
     """Solve a deck by ngspice: 'v(NODE)' [V] and 'i(SOURCE)' [A] at the operating point, in lower case, as doubles.
 

@@ -16,6 +16,7 @@ from ep_core.conv import Convolution
 from ep_core.dense import DenseWeight
 from ep_core.edge import Edge, chain, fully_connected
 from ep_core.estimators import Estimate, Estimator, Holomorphic, Nudging, OneSided, RandomSign, Symmetric
+from ep_core.interchange import Held, hold, to_linear
 from ep_core.ledger import Ledger
 from ep_core.loss import CrossEntropy, Loss, SquaredError, one_hot
 from ep_core.network import Network
@@ -44,6 +45,7 @@ __all__ = [
     "GaussSeidel",
     "GradientFlow",
     "HardSigmoid",
+    "Held",
     "Holomorphic",
     "HolomorphicField",
     "IdealNudge",
@@ -79,7 +81,9 @@ __all__ = [
     "compare",
     "fit",
     "fully_connected",
+    "hold",
     "one_hot",
     "relax",
+    "to_linear",
     "unrolled_gradient",
 ]

@@ -72,6 +72,16 @@ class DenseWeight(WeightOperator):
         return product(y, self._held().mT)
 
     @torch.no_grad()
+    def program_matrix_(self, target: Float[Tensor, "out in"], generator: torch.Generator | None = None) -> Written:
+        """Take the matrix over, but for a diagonal that is kept at 0."""
+        self._check_target(target)
+        wanted = target.to(self.weight)
+        wanted = wanted - torch.diag(wanted.diagonal()) if self.hollow else wanted
+        changed = int(torch.count_nonzero(wanted != self.weight))
+        self.weight.copy_(wanted)
+        return Written(pulses=changed)
+
+    @torch.no_grad()
     def bilinear_grad(
         self, post: Float[Tensor, "batch out"], pre: Float[Tensor, "batch in"], backward: bool = False
     ) -> dict[str, Tensor]:

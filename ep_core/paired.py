@@ -59,6 +59,12 @@ class Paired(WeightOperator):
             result |= {f"{name}.{key}": part for key, part in parts.items()}
         return result
 
+    def program_matrix_(self, target: Float[Tensor, "out in"], generator: torch.Generator | None = None) -> Written:
+        """Write the same matrix on both sides."""
+        return self.side("forward").program_matrix_(target, generator) + self.side("backward").program_matrix_(
+            target, generator
+        )
+
     def cost(self, *, backward: bool = False) -> Cost:
         """Both sides are there; one of them reads."""
         forth, back = (self.side(name).cost(backward=backward).renamed(name) for name in SIDES)

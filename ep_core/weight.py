@@ -53,6 +53,19 @@ class Written:
         )
 
 
+class OutOfRangeError(ValueError):
+    """A matrix that an operator cannot hold as it is built.
+
+    Attributes:
+        factor: by which it exceeds the operator's range.
+
+    """
+
+    def __init__(self, message: str, factor: float) -> None:
+        super().__init__(message)
+        self.factor = factor
+
+
 class WeightOperator(nn.Module, ABC):
     """A real matrix W(theta) of shape (out_features, in_features), known only through what its hardware can do.
 
@@ -98,6 +111,21 @@ class WeightOperator(nn.Module, ABC):
         What the write could not represent stays in buffers named `owed_PARAMETER` and is added to the next
         delta. Raises ValueError on a delta that is not finite.
         """
+
+    def program_matrix_(self, target: Float[Tensor, "out in"], generator: torch.Generator | None = None) -> Written:
+        """Write theta so that W comes as close to `target` as the device allows.
+
+        Raises OutOfRangeError where the target is beyond what the device holds, ValueError where it has another shape,
+        is not finite, or the device cannot be set to a matrix at all.
+        """
+        raise ValueError(f"{type(self).__name__} cannot be set to a matrix")
+
+    def _check_target(self, target: Tensor) -> None:
+        """Raise ValueError for a matrix of another shape, or that is not finite."""
+        if tuple(target.shape) != (self.out_features, self.in_features):
+            shape = (self.out_features, self.in_features)
+            raise ValueError(f"this operator holds a matrix of shape {shape}, not {tuple(target.shape)}")
+        require_finite({"matrix": target})
 
     def age_(self, reads: float, generator: torch.Generator | None = None) -> None:
         """Let the device change as it does in the time of so many reads, one after the other: drift."""

@@ -1,95 +1,64 @@
 """The console script: `photonic-ep NAME ...` is `python experiments/NAME.py ...`."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import Any
 
 import tyro
 
-from experiments import circuit, gradients, homeostasis, mnist, pulse, pulses, resistive, seeds, terminals, train
+from experiments import (
+    breakeven,
+    buildable,
+    circuit,
+    compare,
+    convert,
+    deployed,
+    gradients,
+    homeostasis,
+    mnist,
+    noise,
+    pulse,
+    pulses,
+    resistive,
+    seeds,
+    terminals,
+    train,
+)
 from experiments import layout as layouts
 from experiments.common.options import TrainOptions
-from experiments.common.shell import guarded
+from experiments.common.shell import run
 
 yields = import_module("experiments.yield")  # (a keyword: no import statement can name it)
+SCRIPTS: dict[str, tuple[Callable[[Any], int], type]] = {
+    "train": (train.main, TrainOptions),
+    "seeds": (seeds.main, seeds.SeedsOptions),
+    "gradients": (gradients.main, gradients.GradientsOptions),
+    "homeostasis": (homeostasis.main, homeostasis.HomeostasisOptions),
+    "mnist": (mnist.main, mnist.MnistOptions),
+    "pulses": (pulses.main, pulses.PulsesOptions),
+    "terminals": (terminals.main, terminals.TerminalsOptions),
+    "resistive": (resistive.main, resistive.ResistiveOptions),
+    "compare": (compare.main, compare.CompareOptions),
+    "buildable": (buildable.main, buildable.BuildableOptions),
+    "breakeven": (breakeven.main, breakeven.BreakevenOptions),
+    "deployed": (deployed.main, deployed.DeployedOptions),
+    "noise": (noise.main, noise.NoiseOptions),
+    "layout": (layouts.main, layouts.LayoutOptions),
+    "convert": (convert.main, convert.ConvertOptions),
+    "circuit": (circuit.main, circuit.CircuitOptions),
+    "pulse": (pulse.main, pulse.PulseOptions),
+    "yield": (yields.main, yields.YieldOptions),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Dispatch to an experiment by its name."""
-    commands = {
-        "train": _train,
-        "seeds": _seeds,
-        "gradients": _gradients,
-        "homeostasis": _homeostasis,
-        "mnist": _mnist,
-        "pulses": _pulses,
-        "terminals": _terminals,
-        "resistive": _resistive,
-        "layout": _layout,
-        "circuit": _circuit,
-        "pulse": _pulse,
-        "yield": _yield,
-    }
-    return tyro.extras.subcommand_cli_from_dict(commands, prog="photonic-ep", args=argv)
-
-
-def _train(options: tyro.conf.OmitArgPrefixes[TrainOptions]) -> int:
-    """Train an Equilibrium Propagation network on ideal weights, a photonic chip or memristor crossbars."""
-    return guarded(train.main, options)
-
-
-def _seeds(options: tyro.conf.OmitArgPrefixes[seeds.SeedsOptions]) -> int:
-    """Train with several seeds on both backends and compare."""
-    return guarded(seeds.main, options)
-
-
-def _gradients(options: tyro.conf.OmitArgPrefixes[gradients.GradientsOptions]) -> int:
-    """Compare every estimator's gradient with the exact adjoint."""
-    return guarded(gradients.main, options)
-
-
-def _homeostasis(options: tyro.conf.OmitArgPrefixes[homeostasis.HomeostasisOptions]) -> int:
-    """Learn without weight symmetry: align estimators at seven angles, train from 90 degrees."""
-    return guarded(homeostasis.main, options)
-
-
-def _mnist(options: tyro.conf.OmitArgPrefixes[mnist.MnistOptions]) -> int:
-    """Train layered, fully connected, convolutional and noisy networks on MNIST with several seeds."""
-    return guarded(mnist.main, options)
-
-
-def _pulses(options: tyro.conf.OmitArgPrefixes[pulses.PulsesOptions]) -> int:
-    """Train on memristors with every scheme of writing at every number of states."""
-    return guarded(pulses.main, options)
-
-
-def _terminals(options: tyro.conf.OmitArgPrefixes[terminals.TerminalsOptions]) -> int:
-    """Train on crossbars that drive and sense through different resistances."""
-    return guarded(terminals.main, options)
-
-
-def _resistive(options: tyro.conf.OmitArgPrefixes[resistive.ResistiveOptions]) -> int:
-    """Train a network of resistors and diodes on digits, and check its gradient and voltages."""
-    return guarded(resistive.main, options)
-
-
-def _layout(options: tyro.conf.OmitArgPrefixes[layouts.LayoutOptions]) -> int:
-    """Draw a trained tile as a chip, and check from its files what it computes."""
-    return guarded(layouts.main, options)
-
-
-def _circuit(options: tyro.conf.OmitArgPrefixes[circuit.CircuitOptions]) -> int:
-    """Simulate a netlist file and plot its transmission."""
-    return guarded(circuit.main, options)
-
-
-def _pulse(options: tyro.conf.OmitArgPrefixes[pulse.PulseOptions]) -> int:
-    """Send a step and a pulse through a circuit and watch them come out."""
-    return guarded(pulse.main, options)
-
-
-def _yield(options: tyro.conf.OmitArgPrefixes[yields.YieldOptions]) -> int:  # pyright: ignore[reportInvalidTypeForm]
-    """Draw fabrication errors, look at the distribution of a figure of merit and at what it depends on."""
-    return guarded(yields.main, options)
+    """Run an experiment by its name; without one that there is, say which there are."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words and words[0] in SCRIPTS:
+        return run(*SCRIPTS[words[0]], words[1:], prog=f"photonic-ep {words[0]}")
+    named = {name: options for name, (_, options) in SCRIPTS.items()}
+    return tyro.extras.subcommand_cli_from_dict(named, prog="photonic-ep", args=words)
 
 
 def console() -> None:

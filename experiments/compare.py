@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from experiments import buildable
-from experiments.common.folder import write_json
+from experiments.common.folder import begun_or_new, write_json
 from experiments.common.machines import (
     Machine,
     missing_sources,
@@ -23,7 +23,7 @@ from experiments.common.options import TrainOptions
 from experiments.common.pictures import rows_strip, save
 from experiments.common.pictures_machines import bills_picture, learning_picture
 from experiments.common.resolve import NETS
-from experiments.common.rows import Results, begun_or_new, means, run_rows
+from experiments.common.rows import Results, means, run_rows
 from experiments.common.shell import run
 from experiments.common.table import Bar, grid, show, verdict
 

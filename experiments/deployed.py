@@ -8,11 +8,11 @@ from pathlib import Path
 
 from experiments.common.build import Job, build
 from experiments.common.deploying import deployed_error
-from experiments.common.folder import write_json
+from experiments.common.folder import begun_or_new, write_json
 from experiments.common.options import TrainOptions
 from experiments.common.pictures import save
 from experiments.common.pictures_machines import deployed_picture
-from experiments.common.rows import Results, begun_or_new, means, run_rows
+from experiments.common.rows import Results, means, run_rows
 from experiments.common.rundir import RunDirectory
 from experiments.common.shell import run
 from experiments.common.table import show, verdict

@@ -9,10 +9,10 @@ docs/learning.md, meshes.md and crossbars.md; rows can be chosen.
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experiments.common.folder import write_json
+from experiments.common.folder import begun_or_new, write_json
 from experiments.common.options import TrainOptions
 from experiments.common.pictures import rows_strip, save
-from experiments.common.rows import Results, begun_or_new, means, run_rows
+from experiments.common.rows import Results, means, run_rows
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from rich.progress import track
 
 from experiments.common.deploying import effective_bits
-from experiments.common.folder import write_json
+from experiments.common.folder import begun_or_new, write_json
 from experiments.common.options import TrainOptions
 from experiments.common.pictures import save
 from experiments.common.pictures_machines import bits_picture, noise_picture
-from experiments.common.rows import begun_or_new, means, run_rows
+from experiments.common.rows import means, run_rows
 from experiments.common.shell import run
 from experiments.common.table import show, verdict
 from experiments.deployed import load

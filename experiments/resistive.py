@@ -5,14 +5,13 @@ error 4 %; EP's gradient within 1e-4 of finite differences at beta .01; ngspice'
 ideality .001, and by .5 V for real ones, in proportion. Half a minute.
 """
 
-import shutil
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.progress import track
 
-from electronic_ep.spice import MISSING
+from electronic_ep import spice
 from ep_core import data as datasets
 from experiments.common.controls import logistic_error
 from experiments.common.folder import new_folder, write_json
@@ -59,11 +58,11 @@ def main(options: ResistiveOptions) -> int:
     runs = [train(data, seed, options.epochs, frozen=frozen) for seed, frozen in track(tasks, "training")]
     summary = summarise(runs[: options.seeds], runs[options.seeds :])
     summary |= {"logistic_error": logistic_error(data)} | gradient_errors(options.seed)
-    if shutil.which("ngspice"):
+    if spice.present():
         found = diode_errors(runs[0].network, data.validation.x[: options.samples])
         summary |= {f"spice_{ideality}": volts for ideality, volts in found.items()}
     else:
-        print(f"no voltages of ngspice (spice_...): {MISSING}")
+        print(f"no voltages of ngspice (spice_...): {spice.MISSING}")
     write_json(folder / "summary.json", summary)
     save(picture(runs[: options.seeds], summary), folder / "resistive.png")
     bars = {name: bar for name, bar in BARS.items() if name in summary}

@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 
 from experiments.common.build import build_network
-from experiments.common.folder import write_json
+from experiments.common.folder import begun_or_new, write_json
 from experiments.common.options import TrainOptions
 from experiments.common.pictures import save, terminals_picture
 from experiments.common.resolve import resolve
-from experiments.common.rows import Results, begun_or_new, means, run_rows
+from experiments.common.rows import Results, means, run_rows
 from experiments.common.shell import run
 from experiments.common.table import show, verdict
 

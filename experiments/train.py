@@ -4,8 +4,11 @@ Expected (digits, device F with nudge A, default options): test error 2-4 %, und
 """
 
 from dataclasses import replace
+from pathlib import Path
 
+from ep_core import interchange
 from ep_core.parallel import Workers, workers
+from ep_core.weight import OutOfRangeError
 from experiments.common import pictures
 from experiments.common.build import Job, build
 from experiments.common.evaluate import evaluate
@@ -40,6 +43,8 @@ def launch(options: TrainOptions, *, show: bool = True, team: Workers | None = N
     if options.resume is None:
         full = resolve(options)
         job = build(full)
+        if full.weights is not None:
+            start_from(full.weights, job)
         folder = RunDirectory.create(full) if first else RunDirectory(None)
     else:
         folder, stored = RunDirectory.open(options.resume, writes=first)
@@ -55,6 +60,16 @@ def launch(options: TrainOptions, *, show: bool = True, team: Workers | None = N
     folder.summarise(summary)
     pictures.draw_run(job, folder, summary)
     return summary
+
+
+def start_from(weights: Path, job: Job) -> None:
+    """Write first weights and biases from a file; ValueError or FileNotFoundError names the file and what is wrong."""
+    try:
+        interchange.put_(job.network, interchange.read(weights), job.generator)
+    except OutOfRangeError as beyond:
+        raise ValueError(f"{weights}: {beyond}; --std {beyond.factor:.3g} times as large widens the range") from beyond
+    except ValueError as error:
+        raise ValueError(f"{weights}: {error}") from error
 
 
 def train(job: Job, folder: RunDirectory, team: Workers, *, show: bool) -> None:

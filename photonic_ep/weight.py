@@ -420,19 +420,17 @@ class MeshWeight(SolvedWeight):
         return Written(pulses=pulses, rounds=1 if pulses else 0)
 
     @torch.no_grad()
-    def program_matrix_(self, target: Float[Tensor, "out in"]) -> Written:
+    def program_matrix_(self, target: Float[Tensor, "out in"], generator: torch.Generator | None = None) -> Written:
         """Set the heaters so that W comes as close to `target` as what the controller knows of the device allows.
 
         Every tile gets the singular values and vectors of its block of target / g, which the mean loss is made good
         for; known errors of couplers are corrected (`mesh.program.corrected`), known static phases are subtracted.
         Then the local oscillators are aligned.
 
-        Raises ValueError where the target has another shape, is not finite, or is beyond what gain and loss allow (it
-        says how many times), or where the form or the topology cannot be decomposed.
+        Raises OutOfRangeError where the target is beyond what gain and loss allow, ValueError where it has another
+        shape or is not finite, or where the form or the topology cannot be decomposed.
         """
-        shape = (self.out_features, self.in_features)
-        if tuple(target.shape) != shape:
-            raise ValueError(f"this operator holds a matrix of shape {shape}, not {tuple(target.shape)}")
+        self._check_target(target)
         if not self.tile.svd:
             raise ValueError("U alone turns, it cannot hold any matrix: use tiles of form 'svd'")
         k = self.topology.modes

@@ -7,12 +7,20 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+import torch
+import yaml
 
+from experiments import train
+from experiments.common import sets
+from experiments.common.options import TrainOptions
+from experiments.common.resolve import resolve
 from experiments.common.shell import run
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "circuits.md").read_text()
 CROSSBARS = (ROOT / "docs" / "crossbars.md").read_text()
+INTEROPERATE = (ROOT / "docs" / "interoperate.md").read_text()
+SWEEPS = (ROOT / "docs" / "sweeps.md").read_text()
 PREAMBLE, *COLUMNS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 ROWS = list(zip(COLUMNS[::2], COLUMNS[1::2], strict=True))
 jax.config.update("jax_enable_x64", True)
@@ -73,7 +81,39 @@ def test_crossbars_run_as_printed(capsys):
         assert (ROOT / "docs" / picture).is_file()
 
 
-@pytest.mark.parametrize("line", re.findall(r"^python experiments/(.*?)(?:#.*)?$", TEXT + CROSSBARS, re.M))
+def test_sweeps_run_as_printed(tmp_path, monkeypatch):
+    """The file asks for 18 runs; a small one of them is made and read."""
+    written = re.search(r"```yaml\n(.*?)```", SWEEPS, re.S)[1]
+    (code,) = re.findall(r"```python\n(.*?)```", SWEEPS, re.S)
+    (tmp_path / "beta.yaml").write_text(written)
+    runs = sets.parsed(sets.read_sets(tmp_path / "beta.yaml", TrainOptions), TrainOptions, [])
+    assert len({(run.beta, run.device, run.lr, run.seed) for run in map(resolve, runs)}) == 18
+    small = yaml.safe_load(written) | {"epochs": 1, "beta": 0.1, "zip": {"device": ["mems"]}, "seeds": 1}
+    (tmp_path / "beta.yaml").write_text(yaml.safe_dump(small))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.chdir(tmp_path)
+    assert run(train.main, TrainOptions, ["--sweep", "beta.yaml", "--out", "runs/beta"]) == 0
+    scope = {}
+    exec(code, scope)
+    assert scope["errors"].index.to_list() == [("mems", 0.1)]
+    assert 0 < scope["errors"]["mean"].item() < 90
+
+
+def test_interoperation_runs_as_printed(capsys):
+    scope = {}
+    exec("".join(re.findall(r"```python\n(.*?)```", INTEROPERATE, re.S)), scope)
+    assert re.fullmatch(r"mesh: \d+\.\d% off, crossbar: \d+\.\d% off, \d+ pulses\n", capsys.readouterr().out)
+    assert 0.2 < scope["on_mesh"].error < 0.35
+    assert scope["on_crossbar"].error < 0.15
+    torch.testing.assert_close(scope["again"].weight, scope["on_mesh"].operator.matrix())
+    t = scope["mesh"].transfer()[0].detach().numpy()
+    assert abs(complex(scope["s"]["in_0", "out_3"]) - t[3, 0]) < 1e-12
+
+
+COMMANDS = re.findall(r"^python experiments/(.*?)(?:#.*)?$", TEXT + CROSSBARS + INTEROPERATE, re.M)
+
+
+@pytest.mark.parametrize("line", COMMANDS)
 def test_commands_have_real_options(line):
     name, *words = line.split()
     module = import_module(f"experiments.{name.removesuffix('.py')}")

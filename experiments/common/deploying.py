@@ -7,39 +7,34 @@ import torch
 
 from ep_core.network import Network
 from ep_core.train import error
+from ep_core.weight import OutOfRangeError
 from experiments.common.build import Job, build_network
 from experiments.common.options import TrainOptions
 from experiments.common.resolve import resolve
-
-MOST = 64.0  # times the range that the first weights ask for
 
 
 def deployed_error(trained: Job, options: TrainOptions) -> float:
     """Test error [%] of a job's weights and biases, programmed as well as the device allows that `options` describe.
 
-    The device's range is doubled until the weights fit: gain of receivers, largest weight of memristors. ValueError
-    where 64 times does not do.
+    The device's range (gain of receivers, largest weight of memristors) is made as large as the weights ask for.
     """
     full, factor = resolve(options), 1.0
-    while factor <= MOST:
+    while True:
         network = build_network(
             replace(full, std=tuple(factor * std for std in full.std)), torch.Generator().manual_seed(full.seed)
         )
         try:
             program(network, trained.network)
-        except ValueError as reason:
-            if "times" not in str(reason) or factor == MOST:
-                raise
-            factor *= 2
-            continue
-        return error(network, trained.data.test, trained.estimator)
-    raise AssertionError("the loop ends by returning or raising")
+        except OutOfRangeError as beyond:
+            factor *= 1.01 * beyond.factor
+        else:
+            return error(network, trained.data.test, trained.estimator)
 
 
 def program(network: Network, source: Network) -> None:
     """Put the matrices and biases of one network on the hardware of another."""
     for operator, held in zip(network.operators, source.operators, strict=True):
-        operator.program_matrix_(held.matrix())  # pyright: ignore[reportCallIssue]
+        operator.program_matrix_(held.matrix())
     for mine, theirs in zip(network.shifts, source.shifts, strict=True):
         mine.data.copy_(theirs.detach())
 

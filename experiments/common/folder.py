@@ -16,6 +16,28 @@ def new_folder(out: Path | None, name: str) -> Path:
     return path
 
 
+def begun_or_new(out: Path | None, name: str, mark: str = "config.json") -> Path:
+    """`out` if the file `mark` says that runs were begun in it, else a new folder. ValueError as `new_folder`."""
+    if out is not None and (out / mark).exists():
+        return out
+    return new_folder(out, name)
+
+
+def begun(run: Path) -> bool:
+    """Whether a run was begun in this folder, so that it can be gone on with."""
+    return (run / "config.json").exists()
+
+
+def finished(run: Path) -> dict[str, float] | None:
+    """Summary of a run that has ended; None where there is none that is whole."""
+    try:
+        summary = json.loads((run / "summary.json").read_text())
+    except (OSError, ValueError):
+        return None
+    whole = isinstance(summary, dict) and all(isinstance(value, int | float) for value in summary.values())
+    return summary if whole else None
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file, whole or not at all."""
     write_atomic(path, lambda part: part.write_text(text))

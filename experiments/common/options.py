@@ -220,6 +220,8 @@ class TrainOptions:
     std: Annotated[tuple[float, ...] | None, auto("STD [STD ..]", "digits: 0.06 0.1, mnist: 0.015 0.06")] = None
     """Standard deviation of each layer's first weights; --net hopfield: of the input's edges, and of all others."""
 
+    weights: Annotated[Path | None, auto("FILE", "drawn from --seed")] = None
+    """First weights and biases instead of random ones: .npz or .safetensors as experiments/convert.py writes them."""
     seed: Annotated[int | None, auto("N", "0")] = None
     """Of first weights, device, order of samples and noise."""
     dtype: Annotated[Literal["float32", "float64"] | None, auto("{float32,float64}", "float32")] = None

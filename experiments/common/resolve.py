@@ -22,6 +22,7 @@ DEVICES: dict[str, Device] = {
     "non-volatile": NON_VOLATILE,
 }
 
+PATHS = ("data_dir", "weights")
 NUDGES = {"ideal": "ideal", "photonic": "light", "crossbar": "current", "digital": "ideal"}
 # Options that are numbers of the imperfections, under the same name.
 IMPERFECT = (*Imperfections.analogue, "drift_reads", "dac_bits")
@@ -108,6 +109,8 @@ def resolve(options: TrainOptions) -> TrainOptions:
     if full.dataset == "mnist":
         # A run resumes from any folder.
         full = replace(full, data_dir=full.data_dir.resolve())
+    if full.weights is not None:
+        full = replace(full, weights=full.weights.resolve())
     for name in ("lr", "std"):
         full = replace(full, **{name: _per_group(name, getattr(full, name), full)})
     _check_numbers(full)
@@ -380,9 +383,10 @@ def from_config(config: dict[str, object]) -> TrainOptions:
         raise ValueError(f"config.json has other options than this version: {sorted(set(config) ^ names)}")
     values = {name: tuple(v) if isinstance(v, list) else v for name, v in config.items()}
     for name, value in values.items():
-        if not _fits(Path(value) if name == "data_dir" and isinstance(value, str) else value, hints[name]):
+        if not _fits(Path(value) if name in PATHS and isinstance(value, str) else value, hints[name]):
             raise ValueError(f"config.json: {name} cannot be {value!r}")
-    options = TrainOptions(**(values | {"data_dir": Path(str(values["data_dir"]))}))  # pyright: ignore[reportArgumentType]
+    paths = {name: Path(str(values[name])) for name in PATHS if values[name] is not None}
+    options = TrainOptions(**(values | paths))  # pyright: ignore[reportArgumentType]
     if resolve(options) != options:
         raise ValueError("config.json leaves options open that a run has settled")
     return options

@@ -9,18 +9,11 @@ from joblib import Parallel, delayed
 from rich.progress import track
 
 from experiments import train
-from experiments.common.folder import new_folder
+from experiments.common.folder import begun, finished
 from experiments.common.options import TrainOptions
 from experiments.common.resolve import resolve, to_config
 
 Results = list[dict[str, float]]
-
-
-def begun_or_new(out: Path | None, name: str) -> Path:
-    """`out` if runs were begun in it, else a new folder. ValueError as `new_folder`."""
-    if out is not None and (out / "config.json").exists():
-        return out
-    return new_folder(out, name)
 
 
 def run_rows(recipes: dict[str, TrainOptions], *, seeds: int, jobs: int, folder: Path) -> dict[str, Results]:
@@ -53,9 +46,10 @@ def _require_same(options: TrainOptions) -> None:
 
 def _one(options: TrainOptions) -> dict[str, float]:
     out = options.out
-    if (out / "summary.json").exists():
-        return json.loads((out / "summary.json").read_text())
-    if (out / "config.json").exists():
+    done = finished(out)
+    if done is not None:
+        return done
+    if begun(out):
         return train.launch(TrainOptions(resume=out, controls=False), show=False)
     return train.launch(options, show=False)
 

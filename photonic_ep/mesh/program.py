@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Complex, Float
 
 from ep_core.compiled import compiled
+from ep_core.weight import OutOfRangeError
 from photonic_ep.mesh.decompose import MeshPhases, decompose
 from photonic_ep.mesh.topology import Topology
 
@@ -19,7 +20,7 @@ def tile_phases(targets: Matrices, topology: Topology) -> dict[str, Float[np.nda
     T = P S Q^H: U = P, V = Q^H. An attenuator lets (e^{i theta} - 1)/2 = i e^{i theta/2} sin(theta/2) through:
     sin(theta/2) = S, and its phase is taken back by V's output phase. Keyed as the parameters of `MeshWeight`.
 
-    Raises ValueError for a matrix that amplifies (it says by how much), is not finite, or has another size.
+    Raises OutOfRangeError for a matrix that amplifies, ValueError for one that is not finite or has another size.
     """
     k = topology.modes
     if targets.ndim != 3 or targets.shape[1:] != (k, k):
@@ -29,7 +30,9 @@ def tile_phases(targets: Matrices, topology: Topology) -> dict[str, Float[np.nda
     p, s, q = np.linalg.svd(targets)
     most = float(s.max(initial=0.0))
     if most > 1 + 1e-9:
-        raise ValueError(f"a mesh only attenuates: the largest singular value is {most:.4g} times what it lets through")
+        raise OutOfRangeError(
+            f"a mesh only attenuates: the largest singular value is {most:.4g} times what it lets through", most
+        )
     att = 2 * np.arcsin(np.minimum(s, 1.0)).T
     v, u = decompose(q.astype(complex), topology), decompose(p.astype(complex), topology)
     alpha = np.mod(v.alpha - att / 2 - math.pi / 2, 2 * math.pi)

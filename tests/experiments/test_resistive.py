@@ -1,11 +1,10 @@
 """The script on resistive networks: it learns, its gradient and its voltages hold, with and without ngspice."""
 
 import json
-import shutil
 
 import pytest
 
-from electronic_ep import ConductanceWeight, ResistiveNetwork
+from electronic_ep import ConductanceWeight, ResistiveNetwork, spice
 from ep_core.train import Epoch
 from experiments import resistive
 from experiments.common.resistive import Trained
@@ -26,7 +25,7 @@ def summary(folder, words):
     return json.loads((folder / "summary.json").read_text())
 
 
-@pytest.mark.skipif(shutil.which("ngspice") is None, reason=resistive.MISSING)
+@pytest.mark.skipif(not spice.present(), reason=spice.MISSING)
 def test_it_learns_and_ngspice_agrees(tmp_path):
     found = summary(tmp_path / "out", WORDS)
     assert found["test_error"] <= 30 < found["frozen_error"]
