@@ -12,7 +12,7 @@ Lines = Mapping[str, Sequence[Product | None]]
 
 def sizes_picture(sizes: Sequence[int], lines: Lines, bands: Mapping[str, Sequence[Product]]) -> Figure:
     """Joules a MAC and seconds of every machine; int8 as a band; published break-evens as marks."""
-    figure = Figure(figsize=(10, 4.4), layout="constrained")
+    figure = Figure(figsize=(10, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     macs = [n * n for n in sizes]
     edges = [[1e12 * one.total / m for one, m in zip(bands[case], macs, strict=True)] for case in ("low", "high")]
@@ -39,7 +39,7 @@ def sizes_picture(sizes: Sequence[int], lines: Lines, bands: Mapping[str, Sequen
         )
     _logs(left, "joules of a product", "pJ a MAC")
     _logs(right, "seconds of a product", "s")
-    left.legend(fontsize=8, frameon=False)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     return figure
 
 
