@@ -13,10 +13,12 @@ from ep_core import train
 from ep_core.quantity import at
 from experiments import breakeven, buildable, compare, deployed, noise
 from experiments.common import building
+from experiments.common.build import build
 from experiments.common.building import Limits
 from experiments.common.machines import kind, missing_sources
 from experiments.common.options import TrainOptions
 from experiments.common.products import Memristors, Optics, at_case, break_even, crossbar, digital, photonic
+from experiments.common.resolve import DEVICES, resolve
 from experiments.common.shell import run
 from photonic_ep import MeshWeight
 from photonic_ep.presets import DEVICE_F, HEATERS, MEMS
@@ -86,6 +88,20 @@ def test_cheap_constants_break_even_where_dear_ones_do_not():
     torn = breakeven.tornado(optics)
     assert {"limits.lo_mw", "hardware.supply.efficiency"} <= set(list(torn)[:3])
     assert all(low <= high for low, high in torn.values())
+
+
+@pytest.mark.parametrize(("backend", "device"), [("photonic", "mems"), ("photonic", "heaters"), ("crossbar", "dpe")])
+def test_accuracy_and_cost_come_from_one_preset(backend, device):
+    job = build(resolve(TrainOptions(backend=backend, device=device, **TINY)))
+    preset = DEVICES[device] if backend == "photonic" else presets.chip(device)
+    for operator in job.network.operators:
+        assert operator.parts == (preset.hardware if backend == "photonic" else preset.periphery)
+        if backend == "photonic":
+            assert operator.physics == preset.imperfections
+        else:
+            assert operator.array.memristor == preset.memristor
+    if backend == "photonic":
+        assert job.estimator.nudge.hardware == preset.hardware
 
 
 def test_parts_know_their_labels():
