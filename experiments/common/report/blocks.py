@@ -1,0 +1,72 @@
+"""What sections of a report are made of."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from experiments.common.report.figures import Drawn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A paragraph."""
+
+    kind: ClassVar[str] = "text"
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table; the first column names the rows. `folded`: behind its caption, until it is opened or printed."""
+
+    kind: ClassVar[str] = "table"
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    folded: bool = False
+    words: bool = False  # cells are words: to the left
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """A figure that plotly draws."""
+
+    kind: ClassVar[str] = "plot"
+    drawn: Drawn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """A picture from a file."""
+
+    kind: ClassVar[str] = "image"
+    path: Path
+    alt: str
+    caption: str
+
+    @property
+    def data(self) -> str:
+        """The file as a data URL."""
+        return "data:image/png;base64," + base64.b64encode(self.path.read_bytes()).decode()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commands:
+    """Command lines."""
+
+    kind: ClassVar[str] = "commands"
+    lines: Sequence[str]
+
+
+Block = Text | Table | Plot | Image | Commands
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A heading and what stands under it."""
+
+    name: str
+    title: str
+    blocks: list[Block] = field(default_factory=list)

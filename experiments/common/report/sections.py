@@ -1,0 +1,171 @@
+"""The sections of a report on trained runs: what was run, what came out, what it cost, the light in the mesh."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.common.options import RUN_ONLY
+from experiments.common.report import figures
+from experiments.common.report.blocks import Block, Image, Plot, Section, Table, Text
+from experiments.common.report.collect import Row, Trained
+from experiments.common.report.constants import constants, named
+from experiments.common.report.costs import Event, counted, counts, events, training
+from experiments.common.report.groups import SHOWN, Group, Spread, differing, table
+from experiments.common.report.light import phases
+from experiments.common.report.text import number, si
+from experiments.common.resolve import to_config
+
+TAGS = "Tags: A read in the paper or its abstract, B as a later source cites it, C somebody's model; or assumed."
+
+
+def options(groups: Sequence[Group]) -> Section:
+    """What differs first; what follows from it and what is the same, folded."""
+    resolved = [group.options for group in groups]
+    names, chosen = differing(resolved), differing([group.asked for group in groups])
+    same = [name for name in to_config(resolved[0]) if name not in (*names, *RUN_ONLY, "seed")]
+    seeds = ("seeds", [", ".join(str(run.options.seed) for run in group.runs) for group in groups])
+    head = ["option", *[group.label for group in groups]]
+    asked = [*table([name for name in names if name in chosen], list(groups)), seeds]
+    follows = table([name for name in names if name not in chosen], list(groups))
+    blocks: list[Block] = [_options("What was asked for differently", head, asked)]
+    if follows:
+        blocks.append(_options(f"What follows from that: {len(follows)} options", head, follows, folded=True))
+    common = table(same, list(groups[:1]))
+    blocks.append(_options(f"The same in all runs: {len(common)} options", ["option", "value"], common, folded=True))
+    return Section(name="options", title="What was run", blocks=blocks)
+
+
+def _options(
+    caption: str, head: Sequence[str], rows: Sequence[tuple[str, list[str]]], *, folded: bool = False
+) -> Table:
+    return Table(caption=caption, head=head, rows=[[name, *own] for name, own in rows], folded=folded, words=True)
+
+
+def results(groups: Sequence[Group]) -> Section:
+    """Means and spreads, test errors, learning curves."""
+    every = list(dict.fromkeys(name for group in groups for run in group.runs for name in run.folder.summary))
+    shown = [name for name in SHOWN if name in every]
+    rest = [name for name in every if name not in (*shown, "seed")]
+    head = ["runs", "seeds"]
+    blocks: list[Block] = [
+        Table(
+            caption="Means over the seeds, +- sample standard deviation; errors in percent",
+            head=[*head, *[name.replace("_", " ") for name in shown]],
+            rows=[_means(group, shown) for group in groups],
+        ),
+        Table(
+            caption=f"The other {len(rest)} numbers of the summaries",
+            head=[*head, *[name.replace("_", " ") for name in rest]],
+            rows=[_means(group, rest) for group in groups],
+            folded=True,
+        ),
+    ]
+    blocks += [Plot(drawn=figures.test_errors(groups)), Plot(drawn=figures.curves(groups))]
+    return Section(name="results", title="What came out", blocks=blocks)
+
+
+def _means(group: Group, names: Sequence[str]) -> list[str]:
+    return [group.label, str(len(group.runs)), *[told(group.spread(name)) for name in names]]
+
+
+def told(spread: Spread | None) -> str:
+    """Mean +- standard deviation, as far as there are any."""
+    if spread is None:
+        return "-"
+    return number(spread.mean) + (f" +- {spread.std:.2g}" if spread.count > 1 else "")
+
+
+def costs(groups: Sequence[Group]) -> Section:
+    """Joules of each training by part, what an event costs, what was counted."""
+    rows: list[Row] = []
+    blocks: list[Block] = []
+    for group in groups:
+        run = group.runs[0]
+        own = training(run, group.label)
+        rows += own
+        if not counted(run.ledger):
+            text = f"{group.label}: the ledger of this run does not say which operators were read, so nothing is summed."
+            blocks.append(Text(text=text))
+        elif not own:
+            blocks.append(Text(text=f"{group.label}: ideal weights are no hardware; they cost nothing here."))
+    if rows:
+        blocks[:0] = [
+            Plot(drawn=figures.stacked("training-joules", "Joules of a whole training, by part", rows)),
+            Text(text=BASIS),
+            _sums(groups, rows),
+        ]
+    for group in groups:
+        found = events(group.runs[0])
+        blocks += [_events(group.label, found)] if found else []
+    names = list(counts(groups[0].runs[0].ledger))
+    ledgers = [[group.label, *[f"{counts(group.runs[0].ledger)[name]:,}" for name in names]] for group in groups]
+    caption = "What the ledger counted, in the first seed's run"
+    blocks.append(Table(caption=caption, head=["runs", *names], rows=ledgers, folded=True))
+    return Section(name="costs", title="What it costs", blocks=blocks)
+
+
+BASIS = (
+    "Counts of the ledger times what each part costs an event, for the first seed of each kind of run. Reads are made one "
+    "after the other and all pulses of an update at once; lasers and heaters are on all that time. The digital work of "
+    "the gradient and of the optimiser is not in it, and validation is not either."
+)
+
+
+def _sums(groups: Sequence[Group], rows: Sequence[Row]) -> Table:
+    """Totals of a training, a sample and the chip."""
+    lines = []
+    for group in groups:
+        own = [row for row in rows if row["machine"] == group.label]
+        if own:
+            total = {name: sum(float(row[name]) for row in own) for name in ("joules", "seconds", "watts", "mm2")}
+            samples = group.runs[0].ledger.clamps
+            each = [si(total["joules"] / samples, "J"), si(total["seconds"] / samples, "s")] if samples else ["-", "-"]
+            whole = [si(total["joules"], "J"), si(total["seconds"], "s")]
+            lines.append([group.label, *whole, *each, si(total["watts"], "W"), f"{number(total['mm2'])} mm²"])
+    head = ["runs", "training", "lasts", "a sample", "lasts", "while on", "area"]
+    return Table(caption="Sums over the parts", head=head, rows=lines)
+
+
+def _events(label: str, found: Sequence[Event]) -> Table:
+    rows = []
+    for own in found:
+        part = own.cost
+        numbers = [si(part.joules, "J"), si(part.seconds, "s"), si(part.watts, "W"), f"{number(part.area)} mm²"]
+        rows.append([f"{own.where}: {own.event}", own.part, *numbers, part.source])
+    head = ["event", "part", "an event", "lasts", "while on", "area", "source"]
+    return Table(caption=f"{label}: what an event costs, part by part", head=head, rows=rows, folded=True)
+
+
+def sources(groups: Sequence[Group]) -> Section | None:
+    """Constants of every machine, each once."""
+    blocks: list[Block] = [Text(text=TAGS)]
+    for group in groups:
+        found = constants(group.runs[0])
+        if found:
+            rows = [[named(own), number(own.value), own.tags or "none", own.source or "none"] for own in found]
+            caption = f"{group.label}: {len(found)} constants of device {group.options.device}"
+            blocks.append(
+                Table(caption=caption, head=["constant", "value", "tags", "source"], rows=rows, folded=True, words=True)
+            )
+    return Section(name="constants", title="Constants and their sources", blocks=blocks) if len(blocks) > 1 else None
+
+
+def meshes(groups: Sequence[Group]) -> Section | None:
+    """The light in both phases, and the phases that heaters hold, of every photonic kind of run."""
+    blocks: list[Block] = []
+    for number_, group in enumerate(groups):
+        run = group.runs[0]
+        if group.options.backend == "photonic":
+            seen = phases(run)
+            drawn = Text(text=seen) if isinstance(seen, str) else Plot(
+                drawn=figures.light(f"light-{number_}", f"{group.label}, seed {run.options.seed}", seen)
+            )
+            blocks += [drawn, *_mesh_picture(run, group.label)]
+    return Section(name="light", title="The mesh and its light", blocks=blocks) if blocks else None
+
+
+def _mesh_picture(run: Trained, label: str) -> list[Block]:
+    path: Path = run.folder.path / "mesh.png"
+    if not path.is_file():
+        return []
+    alt = "A tile of the first layer: above, the phases its heaters hold; below, the light of a test image in it."
+    return [Image(path=path, alt=alt, caption=f"{label}: phases and light of a tile of the first layer.")]
