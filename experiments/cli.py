@@ -7,6 +7,7 @@ import tyro
 
 from experiments import circuit, gradients, homeostasis, mnist, pulse, pulses, resistive, seeds, terminals, train
 from experiments import layout as layouts
+from experiments import report as reports
 from experiments.common.options import TrainOptions
 from experiments.common.shell import guarded
 
@@ -25,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "terminals": _terminals,
         "resistive": _resistive,
         "layout": _layout,
+        "report": _report,
         "circuit": _circuit,
         "pulse": _pulse,
         "yield": _yield,
@@ -75,6 +77,11 @@ def _resistive(options: tyro.conf.OmitArgPrefixes[resistive.ResistiveOptions]) -
 def _layout(options: tyro.conf.OmitArgPrefixes[layouts.LayoutOptions]) -> int:
     """Draw a trained tile as a chip, and check from its files what it computes."""
     return guarded(layouts.main, options)
+
+
+def _report(options: tyro.conf.OmitArgPrefixes[reports.ReportOptions]) -> int:
+    """Put runs, comparisons, chips and other scripts' folders into one HTML page."""
+    return guarded(reports.main, options)
 
 
 def _circuit(options: tyro.conf.OmitArgPrefixes[circuit.CircuitOptions]) -> int:

@@ -19,7 +19,9 @@ ASIDE = ("out", "resume", "check")  # options that say where a result goes, not 
 
 def versions() -> dict[str, str]:
     """Version of this toolkit, of Python and of the packages that the numbers depend on, by name."""
-    return {TOOLKIT: _version(TOOLKIT), "python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
+    return {TOOLKIT: _version(TOOLKIT), "python": platform.python_version()} | {
+        name: _version(name) for name in PACKAGES
+    }
 
 
 def _version(package: str) -> str:

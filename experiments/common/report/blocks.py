@@ -4,7 +4,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from experiments.common.report.figures import Drawn
 
@@ -19,14 +19,20 @@ class Text:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table; the first column names the rows. `folded`: behind its caption, until it is opened or printed."""
+    """A table; the first column names the rows.
+
+    Attributes:
+        folded: behind its caption, until it is opened or printed.
+        cells: words stand at the left, numbers at the right; sourced: numbers, and the last column says where from.
+
+    """
 
     kind: ClassVar[str] = "table"
     caption: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     folded: bool = False
-    words: bool = False  # cells are words: to the left
+    cells: Literal["words", "numbers", "sourced"] = "numbers"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -200,7 +200,9 @@ def read_parts(path: Path) -> list[Row]:
     with path.open(newline="") as handle:
         reader = csv.DictReader(handle)
         if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise ValueError(f"{path} must have the columns {','.join(COLUMNS)}, not {','.join(reader.fieldnames or ())}")
+            raise ValueError(
+                f"{path} must have the columns {','.join(COLUMNS)}, not {','.join(reader.fieldnames or ())}"
+            )
         rows = [_row(row, f"{path}, line {number}") for number, row in enumerate(reader, 2)]
     if not rows:
         raise ValueError(f"{path} has no rows")

@@ -59,7 +59,9 @@ def _crossbar(preset: Any, network: Network, estimator: Estimator) -> object:  #
     first, nudge = network.operators[0], nudge_of(estimator)
     assert isinstance(first, CrossbarWeight)
     own = {name: getattr(first, name) for name in ("memristor", "programming", "wires", "terminals", "periphery")}
-    return replace(preset, tile=first.array.tile, **own, **({"nudge": nudge} if isinstance(nudge, CurrentNudge) else {}))
+    return replace(
+        preset, tile=first.array.tile, **own, **({"nudge": nudge} if isinstance(nudge, CurrentNudge) else {})
+    )
 
 
 def nudge_of(estimator: Estimator) -> object:

@@ -14,15 +14,28 @@ from experiments.common.report.text import si
 
 # Each at least 3:1 against the light and the dark page (a test)
 COLOURS = ("#2f7ed8", "#c8681a", "#2c9460", "#9361d2", "#d0485a", "#16899a", "#98781a", "#c356a0")
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "pentagon", "cross")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "star", "pentagon", "cross", "x")
+GLYPHS = ("●", "■", "◆", "▲", "★", "⬟", "✚", "✖")
 CONTROLS = {
-    "logistic_error": ("logistic regression", "line-ns-open"),
-    "frozen_error": ("hidden layers frozen", "triangle-down-open"),
-    "backpropagation_error": ("backpropagation, same graph", "diamond-open"),
+    "logistic_error": ("logistic regression", "circle-open", "○"),
+    "frozen_error": ("hidden layers frozen", "triangle-down-open", "▽"),
+    "backpropagation_error": ("backpropagation, same graph", "diamond-open", "◇"),
 }
-GREY = "#808790"
+GREY = "#7d848d"
+GROUPS = ("core", "converters", "laser", "memory", "digital")
+DECADES = [a * 10.0**b for b in range(-2, 3) for a in (1, 2, 5)]  # of errors in percent
 ROW = 46  # pixels of a bar or a row of dots
 CROWDED = 30  # totals that differ by more are compared as shares
+SMALL = 0.01  # parts below this share of every bar are not in the legend
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """An entry of a legend: a glyph, coloured as what it stands for."""
+
+    glyph: str
+    colour: str
+    label: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +47,7 @@ class Drawn:
     alt: str
     caption: str
     plot: go.Figure
+    keys: Sequence[Key] = ()
 
     @property
     def height(self) -> int:
@@ -50,7 +64,7 @@ def _styled(plot: go.Figure, height: int, **layout: Any) -> go.Figure:  # noqa: 
         font={"family": "system-ui, sans-serif", "size": 13},
         hoverlabel={"bgcolor": "#20242b", "font": {"color": "#ffffff"}, "namelength": -1},
         margin={"l": 8, "r": 12, "t": 12, "b": 8},
-        legend={"orientation": "h", "y": -0.18, "yanchor": "top", "x": 0, "xanchor": "left", "yref": "paper"},
+        showlegend=False,  # the page's: it wraps on a phone
         dragmode=False,
         **layout,
     )
@@ -59,29 +73,32 @@ def _styled(plot: go.Figure, height: int, **layout: Any) -> go.Figure:  # noqa: 
     return plot
 
 
+def _of(number: int) -> tuple[str, str, str]:
+    """Colour, symbol and glyph of a kind of run."""
+    return tuple(every[number % len(every)] for every in (COLOURS, SYMBOLS, GLYPHS))  # pyright: ignore[reportReturnType]
+
+
 def curves(groups: Sequence[Group]) -> Drawn:
     """Validation and training error of every run by epoch."""
-    plot = go.Figure()
+    plot, keys = go.Figure(), list[Key]()
     for number, group in enumerate(groups):
-        colour = COLOURS[number % len(COLOURS)]
+        colour, symbol, glyph = _of(number)
+        keys.append(Key(glyph=f"{glyph}—", colour=colour, label=group.label))
         for run in group.runs:
-            epochs = [row["epoch"] for row in run.history]
-            for kind, dash in (("val_error", "solid"), ("train_error", "dot")):
-                said = "validation" if kind == "val_error" else "training"
+            for kind, said in (("val_error", "validation"), ("train_error", "training")):
+                first = kind == "val_error"
                 plot.add_scatter(
-                    x=epochs,
-                    y=[row[kind] for row in run.history],
-                    name=group.label if kind == "val_error" else f"{group.label}, training",
-                    legendgroup=f"{number} {kind}",
-                    showlegend=run is group.runs[0],
-                    mode="lines+markers" if kind == "val_error" else "lines",
-                    marker={"color": colour, "size": 6, "symbol": SYMBOLS[number % len(SYMBOLS)]},
-                    line={"color": colour, "dash": dash, "width": 2 if kind == "val_error" else 1.5},
+                    x=[row["epoch"] for row in run.history],
+                    y=[row[kind] or None for row in run.history],
+                    name=group.label,
+                    mode="lines+markers" if first else "lines",
+                    marker={"color": colour, "size": 6, "symbol": symbol},
+                    line={"color": colour, "dash": "solid" if first else "dot", "width": 2 if first else 1.5},
                     hovertemplate=f"{said}, seed {run.options.seed}: %{{y:.2f}} %",
                 )
-    _styled(plot, 380 + 22 * len(groups), hovermode="closest")
-    plot.update_xaxes(title="epoch", tickformat="d", rangemode="tozero")
-    plot.update_yaxes(title="error [%]", type="log", dtick="D2" if len(groups) else None)
+    _styled(plot, 380, hovermode="closest")
+    plot.update_xaxes(title="epoch", tickformat="d", nticks=8)
+    plot.update_yaxes(title="error [%]", type="log", tickvals=DECADES, ticktext=[f"{tick:g}" for tick in DECADES])
     last = "; ".join(f"{group.label} ends at {group.runs[0].history[-1]['val_error']:.2f} %" for group in groups)
     return Drawn(
         name="curves",
@@ -89,56 +106,52 @@ def curves(groups: Sequence[Group]) -> Drawn:
         alt=f"Line chart of validation and training error by epoch, on a logarithmic axis. Validation of {last}.",
         caption="Validation error (solid) and running training error (dotted) after each epoch, one line a seed.",
         plot=plot,
+        keys=keys,
     )
 
 
 def test_errors(groups: Sequence[Group]) -> Drawn:
     """Test error of every run, the mean of a group, and the controls."""
-    plot, labels = go.Figure(), [group.label for group in groups]
-    shown = set[str]()
+    plot, keys, more = go.Figure(), list[Key](), dict[str, Key]()
     for number, group in enumerate(groups):
-        colour, values = COLOURS[number % len(COLOURS)], group.values("test_error")
-        seeds = [run.options.seed for run in group.runs]
-        mark = {"color": colour, "size": 11, "symbol": SYMBOLS[number % len(SYMBOLS)], "opacity": 0.8}
-        text = [f"{group.label}, seed {seed}" for seed in seeds]
+        colour, symbol, glyph = _of(number)
+        keys.append(Key(glyph=glyph, colour=colour, label=group.label))
         plot.add_scatter(
-            x=values,
-            y=[group.label] * len(values),
+            x=[run.folder.summary["test_error"] for run in group.runs],
+            y=[group.label] * len(group.runs),
             mode="markers",
-            marker=mark,
-            showlegend=False,
-            text=text,
+            marker={"color": colour, "size": 11, "symbol": symbol, "opacity": 0.8},
+            text=[f"{group.label}, seed {run.options.seed}" for run in group.runs],
             hovertemplate="%{text}: %{x:.2f} %<extra></extra>",
         )
-        found = [("mean", float(np.mean(values)), "line-ns")] if len(values) > 1 else []
-        found += [
-            (said, float(np.mean(group.values(name))), symbol)
-            for name, (said, symbol) in CONTROLS.items()
-            if group.values(name)
-        ]
-        for said, value, symbol in found:
+        for said, value, mark, sign in _beside(group):
+            more[said] = Key(glyph=sign, colour=GREY, label=said)
             plot.add_scatter(
                 x=[value],
                 y=[group.label],
-                name=said,
-                legendgroup=said,
-                showlegend=said not in shown,
                 mode="markers",
-                marker={"color": GREY, "size": 14, "symbol": symbol, "line": {"width": 2.5, "color": GREY}},
+                marker={"color": GREY, "size": 14, "symbol": mark, "line": {"width": 2.5, "color": GREY}},
                 hovertemplate=f"{said}: %{{x:.2f}} %<extra></extra>",
             )
-            shown.add(said)
-    _styled(plot, 110 + ROW * len(groups) + 22 * len(shown), hovermode="closest")
+    _styled(plot, 80 + ROW * len(groups), hovermode="closest")
     plot.update_xaxes(title="test error [%]", rangemode="tozero")
-    plot.update_yaxes(categoryorder="array", categoryarray=labels, autorange="reversed")
+    plot.update_yaxes(categoryorder="array", categoryarray=[g.label for g in groups], autorange="reversed")
     told = "; ".join(f"{group.label} {np.mean(group.values('test_error')):.2f} %" for group in groups)
     return Drawn(
         name="test",
         title="Test errors",
         alt=f"Dots on a line for each kind of run, one dot a seed. Mean test errors: {told}.",
-        caption="One mark a seed; grey marks are the mean and the controls: what an accuracy must beat to mean anything.",
+        caption="One mark a seed. Grey: the mean, and the controls, which an accuracy must beat to mean anything.",
         plot=plot,
+        keys=[*keys, *more.values()],
     )
+
+
+def _beside(group: Group) -> list[tuple[str, float, str, str]]:
+    """What stands beside a group's test errors: name, value, symbol, glyph."""
+    mean = [("mean", float(np.mean(group.values("test_error"))), "line-ns", "|")] if len(group.runs) > 1 else []
+    found = [(said, group.values(name), symbol, sign) for name, (said, symbol, sign) in CONTROLS.items()]
+    return mean + [(said, float(np.mean(own)), symbol, sign) for said, own, symbol, sign in found if own]
 
 
 def stacked(name: str, title: str, rows: Sequence[dict[str, Any]]) -> Drawn:
@@ -149,32 +162,37 @@ def stacked(name: str, title: str, rows: Sequence[dict[str, Any]]) -> Drawn:
     some = [value for value in sums.values() if value > 0]
     shares = bool(some) and max(some) > CROWDED * min(some)
     labels = {machine: f"{machine}<br>{_range(rows, machine, sums[machine])}" for machine in machines}
-    plot = go.Figure()
+    plot, keys = go.Figure(), list[Key]()
     for part, group, colour in _coloured(nominal):
         own = {row["machine"]: row["joules"] for row in nominal if (row["part"], row["group"]) == (part, group)}
         joules = [own.get(machine, 0.0) for machine in machines]
+        if any(j > SMALL * sums[m] for m, j in zip(machines, joules, strict=True)):
+            keys.append(Key(glyph="■", colour=colour, label=part))
         plot.add_bar(
             y=[labels[machine] for machine in machines],
             x=[100 * j / (sums[m] or 1.0) if shares else j for m, j in zip(machines, joules, strict=True)],
             name=part,
             orientation="h",
-            marker={"color": colour, "line": {"width": 0}},
+            marker={"color": colour, "line": {"width": 0.5, "color": COLOURS[GROUPS.index(group)]}},
             text=[si(j, "J") for j in joules],
             textposition="none",
             hovertemplate=f"{part} ({group}): %{{text}}<extra></extra>",
         )
-    parts = len(plot.data)
-    _styled(plot, 90 + (ROW + 14) * len(machines) + 11 * parts + 40, barmode="stack", hovermode="closest", bargap=0.35)
+    _styled(plot, 80 + (ROW + 20) * len(machines), barmode="stack", hovermode="closest", bargap=0.35)
     plot.update_xaxes(title="share of the joules [%]" if shares else "joules [J]", rangemode="tozero")
     plot.update_yaxes(categoryorder="array", categoryarray=list(labels.values()), autorange="reversed")
-    told = "; ".join(f"{machine} {si(sums[machine], 'J')}, most of it {_most(nominal, machine)}" for machine in machines)
+    told = "; ".join(
+        f"{machine} {si(sums[machine], 'J')}, most of it {_most(nominal, machine)}" for machine in machines
+    )
+    ranged = "In brackets: the low and the high case. " if any(row["case"] == "low" for row in rows) else ""
     scale = "Totals differ too much for one scale: bars are shares, totals stand beside them. " if shares else ""
     return Drawn(
         name=name,
         title=title,
         alt=f"Stacked bars of joules by part, one bar a machine. {told}.",
-        caption=f"{scale}Shades of one colour are one group of parts: core, converters, laser, memory, digital.",
+        caption=f"{scale}{ranged}Shades of one colour are one group of parts ({', '.join(GROUPS)}); parts below 1 % unnamed.",
         plot=plot,
+        keys=keys,
     )
 
 
@@ -185,7 +203,7 @@ def _range(rows: Sequence[dict[str, Any]], machine: str, nominal: float) -> str:
         for case in ("low", "high")
         if any(row["machine"] == machine and row["case"] == case for row in rows)
     ]
-    return si(nominal, "J") + (f" ({si(min(ends), 'J')} .. {si(max(ends), 'J')})" if len(ends) == 2 else "")
+    return si(nominal, "J") + (f"<br>({si(min(ends), 'J')} .. {si(max(ends), 'J')})" if len(ends) == 2 else "")
 
 
 def _most(rows: Sequence[dict[str, Any]], machine: str) -> str:
@@ -196,9 +214,8 @@ def _most(rows: Sequence[dict[str, Any]], machine: str) -> str:
 def _coloured(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
     """Parts in the order of their groups, each with its shade of the group's colour."""
     parts = list(dict.fromkeys((row["part"], row["group"]) for row in rows if row["joules"]))
-    groups = ("core", "converters", "laser", "memory", "digital")
     found = []
-    for group, colour in zip(groups, COLOURS, strict=False):
+    for group, colour in zip(GROUPS, COLOURS, strict=False):
         own = [part for part, its in parts if its == group]
         found += [(part, group, _shade(colour, place, len(own))) for place, part in enumerate(own)]
     return found
@@ -206,7 +223,7 @@ def _coloured(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
 
 def _shade(colour: str, place: int, count: int) -> str:
     """Between the colour and a lighter one, which the dark page bears better than the light one."""
-    mix = 0.55 * place / max(1, count)
+    mix = 0.45 * place / max(1, count)
     channels = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
     return "#" + "".join(f"{round(c + mix * (235 - c)):02x}" for c in channels)
 

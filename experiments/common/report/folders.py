@@ -7,7 +7,7 @@ from experiments.common.report import figures
 from experiments.common.report.blocks import Block, Commands, Image, Plot, Section, Table, Text
 from experiments.common.report.collect import UNRECORDED, Folder, Found, Row
 from experiments.common.report.groups import Group, shown
-from experiments.common.report.text import number, si
+from experiments.common.report.text import TIED, number, si
 
 CHIP = {
     "chip.png": "The mask: waveguides, heaters, wires, pads and fibres.",
@@ -33,22 +33,24 @@ def _parts(quantity: str, rows: Sequence[Row]) -> Table:
             f"{row['machine']}, {row['case']}",
             str(row["part"]),
             str(row["group"]),
-            si(float(row["joules"]), "J"),
-            si(float(row["seconds"]), "s"),
-            si(float(row["watts"]), "W"),
-            f"{number(float(row['mm2']))} mm²",
+            si(float(row["joules"]), "J", zero="-"),
+            si(float(row["seconds"]), "s", zero="-"),
+            si(float(row["watts"]), "W", zero="-"),
+            f"{number(float(row['mm2']))}{TIED}mm²" if row["mm2"] else "-",
             str(row["source"]),
         ]
         for row in rows
     ]
     head = ["machine, case", "part", "group", "joules", "seconds", "watts", "area", "source"]
-    return Table(caption=f"{quantity}: all {len(rows)} parts", head=head, rows=lines, folded=True)
+    return Table(caption=f"{quantity}: all {len(rows)} parts", head=head, rows=lines, folded=True, cells="sourced")
 
 
 def chip(folder: Folder, place: int) -> Section:
     """The pictures of a mask and what was checked on it."""
     images = [
-        Image(path=folder.path / name, alt=said, caption=said) for name, said in CHIP.items() if (folder.path / name).is_file()
+        Image(path=folder.path / name, alt=said, caption=said)
+        for name, said in CHIP.items()
+        if (folder.path / name).is_file()
     ]
     run = folder.config.get("run")
     text = f"Exported from {run}." if isinstance(run, str) else "Not of a run: a random unitary."
@@ -76,7 +78,7 @@ def _summary(folder: Folder) -> Table:
 
 def _config(folder: Folder) -> Table:
     rows = [[name.replace("_", " "), shown(value)] for name, value in folder.config.items()]
-    return Table(caption="Options", head=["option", "value"], rows=rows, folded=True, words=True)
+    return Table(caption="Options", head=["option", "value"], rows=rows, folded=True, cells="words")
 
 
 def versions(found: Found) -> Section:
@@ -88,7 +90,7 @@ def versions(found: Found) -> Section:
         kinds.setdefault(own, []).append(folder.path.name)
     head = ["made with", *[", ".join(own) if len(kinds) > 1 else "all of these" for own in kinds.values()]]
     rows = [[name, *[kind[number] for kind in kinds]] for number, name in enumerate(names)]
-    table = Table(caption="Versions of the toolkit and of what it computes with", head=head, rows=rows, words=True)
+    table = Table(caption="Versions of the toolkit and of what it computes with", head=head, rows=rows, cells="words")
     return Section(name="versions", title="Versions", blocks=[table])
 
 

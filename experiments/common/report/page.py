@@ -35,7 +35,11 @@ def render(title: str, parts: list[Section]) -> str:
     plots = [block.drawn for section in parts for block in section.blocks if isinstance(block, Plot)]
     drawings = {p.name: {**json.loads(p.plot.to_json()), "config": CONFIG} for p in plots}
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     return environment.get_template("report.html.j2").render(
         title=title, sections=parts, drawings=drawings, plotly=Markup(get_plotlyjs()) if plots else None

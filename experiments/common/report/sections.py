@@ -1,9 +1,10 @@
 """The sections of a report on trained runs: what was run, what came out, what it cost, the light in the mesh."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
-from experiments.common.options import RUN_ONLY
+from experiments.common.options import RUN_ONLY, TrainOptions
 from experiments.common.report import figures
 from experiments.common.report.blocks import Block, Image, Plot, Section, Table, Text
 from experiments.common.report.collect import Row, Trained
@@ -11,7 +12,7 @@ from experiments.common.report.constants import constants, named
 from experiments.common.report.costs import Event, counted, counts, events, training
 from experiments.common.report.groups import SHOWN, Group, Spread, differing, table
 from experiments.common.report.light import phases
-from experiments.common.report.text import number, si
+from experiments.common.report.text import TIED, number, si
 from experiments.common.resolve import to_config
 
 TAGS = "Tags: A read in the paper or its abstract, B as a later source cites it, C somebody's model; or assumed."
@@ -20,13 +21,15 @@ TAGS = "Tags: A read in the paper or its abstract, B as a later source cites it,
 def options(groups: Sequence[Group]) -> Section:
     """What differs first; what follows from it and what is the same, folded."""
     resolved = [group.options for group in groups]
-    names, chosen = differing(resolved), differing([group.asked for group in groups])
+    names, asked = differing(resolved), [group.asked for group in groups]
+    given = [f.name for f in fields(TrainOptions) if any(getattr(one, f.name) != f.default for one in asked)]
+    chosen = [name for name in dict.fromkeys((*differing(asked), *given)) if name not in (*RUN_ONLY, "seed")]
     same = [name for name in to_config(resolved[0]) if name not in (*names, *RUN_ONLY, "seed")]
     seeds = ("seeds", [", ".join(str(run.options.seed) for run in group.runs) for group in groups])
     head = ["option", *[group.label for group in groups]]
-    asked = [*table([name for name in names if name in chosen], list(groups)), seeds]
+    wanted = [*table(chosen, list(groups)), seeds]
     follows = table([name for name in names if name not in chosen], list(groups))
-    blocks: list[Block] = [_options("What was asked for differently", head, asked)]
+    blocks: list[Block] = [_options("What was asked for", head, wanted)]
     if follows:
         blocks.append(_options(f"What follows from that: {len(follows)} options", head, follows, folded=True))
     common = table(same, list(groups[:1]))
@@ -37,41 +40,39 @@ def options(groups: Sequence[Group]) -> Section:
 def _options(
     caption: str, head: Sequence[str], rows: Sequence[tuple[str, list[str]]], *, folded: bool = False
 ) -> Table:
-    return Table(caption=caption, head=head, rows=[[name, *own] for name, own in rows], folded=folded, words=True)
+    return Table(caption=caption, head=head, rows=[[name, *own] for name, own in rows], folded=folded, cells="words")
 
 
 def results(groups: Sequence[Group]) -> Section:
     """Means and spreads, test errors, learning curves."""
     every = list(dict.fromkeys(name for group in groups for run in group.runs for name in run.folder.summary))
-    shown = [name for name in SHOWN if name in every]
-    rest = [name for name in every if name not in (*shown, "seed")]
-    head = ["runs", "seeds"]
+    main = [name for name in SHOWN if name in every]
+    rest = [name for name in every if name not in (*main, "seed")]
     blocks: list[Block] = [
         Table(
-            caption="Means over the seeds, +- sample standard deviation; errors in percent",
-            head=[*head, *[name.replace("_", " ") for name in shown]],
-            rows=[_means(group, shown) for group in groups],
+            caption="Means over the seeds, ± sample standard deviation; errors in percent",
+            head=["runs", "seeds", *[name.replace("_", " ") for name in main]],
+            rows=[
+                [group.label, str(len(group.runs)), *[told(group.spread(name)) for name in main]] for group in groups
+            ],
         ),
         Table(
             caption=f"The other {len(rest)} numbers of the summaries",
-            head=[*head, *[name.replace("_", " ") for name in rest]],
-            rows=[_means(group, rest) for group in groups],
+            head=["number", *[group.label for group in groups]],
+            rows=[[name.replace("_", " "), *[told(group.spread(name)) for group in groups]] for name in rest],
             folded=True,
         ),
+        Plot(drawn=figures.test_errors(groups)),
+        Plot(drawn=figures.curves(groups)),
     ]
-    blocks += [Plot(drawn=figures.test_errors(groups)), Plot(drawn=figures.curves(groups))]
     return Section(name="results", title="What came out", blocks=blocks)
 
 
-def _means(group: Group, names: Sequence[str]) -> list[str]:
-    return [group.label, str(len(group.runs)), *[told(group.spread(name)) for name in names]]
-
-
 def told(spread: Spread | None) -> str:
-    """Mean +- standard deviation, as far as there are any."""
+    """Mean ± standard deviation, as far as there are any."""
     if spread is None:
         return "-"
-    return number(spread.mean) + (f" +- {spread.std:.2g}" if spread.count > 1 else "")
+    return number(spread.mean) + (f"{TIED}±{TIED}{number(spread.std, 2)}" if spread.count > 1 and spread.std else "")
 
 
 def costs(groups: Sequence[Group]) -> Section:
@@ -83,7 +84,9 @@ def costs(groups: Sequence[Group]) -> Section:
         own = training(run, group.label)
         rows += own
         if not counted(run.ledger):
-            text = f"{group.label}: the ledger of this run does not say which operators were read, so nothing is summed."
+            text = (
+                f"{group.label}: the ledger of this run does not say which operators were read, so nothing is summed."
+            )
             blocks.append(Text(text=text))
         elif not own:
             blocks.append(Text(text=f"{group.label}: ideal weights are no hardware; they cost nothing here."))
@@ -96,10 +99,10 @@ def costs(groups: Sequence[Group]) -> Section:
     for group in groups:
         found = events(group.runs[0])
         blocks += [_events(group.label, found)] if found else []
-    names = list(counts(groups[0].runs[0].ledger))
-    ledgers = [[group.label, *[f"{counts(group.runs[0].ledger)[name]:,}" for name in names]] for group in groups]
-    caption = "What the ledger counted, in the first seed's run"
-    blocks.append(Table(caption=caption, head=["runs", *names], rows=ledgers, folded=True))
+    ledgers = [counts(group.runs[0].ledger) for group in groups]
+    caption, head = "What the ledger counted, in the first seed's run", ["count", *[group.label for group in groups]]
+    lines = [[name, *[f"{ledger[name]:,}" for ledger in ledgers]] for name in ledgers[0]]
+    blocks.append(Table(caption=caption, head=head, rows=lines, folded=True))
     return Section(name="costs", title="What it costs", blocks=blocks)
 
 
@@ -120,7 +123,7 @@ def _sums(groups: Sequence[Group], rows: Sequence[Row]) -> Table:
             samples = group.runs[0].ledger.clamps
             each = [si(total["joules"] / samples, "J"), si(total["seconds"] / samples, "s")] if samples else ["-", "-"]
             whole = [si(total["joules"], "J"), si(total["seconds"], "s")]
-            lines.append([group.label, *whole, *each, si(total["watts"], "W"), f"{number(total['mm2'])} mm²"])
+            lines.append([group.label, *whole, *each, si(total["watts"], "W"), f"{number(total['mm2'])}{TIED}mm²"])
     head = ["runs", "training", "lasts", "a sample", "lasts", "while on", "area"]
     return Table(caption="Sums over the parts", head=head, rows=lines)
 
@@ -129,10 +132,13 @@ def _events(label: str, found: Sequence[Event]) -> Table:
     rows = []
     for own in found:
         part = own.cost
-        numbers = [si(part.joules, "J"), si(part.seconds, "s"), si(part.watts, "W"), f"{number(part.area)} mm²"]
+        numbers = [si(part.joules, "J", zero="-"), si(part.seconds, "s", zero="-"), si(part.watts, "W", zero="-")]
+        numbers += [f"{number(part.area)}{TIED}mm²" if part.area else "-"]
         rows.append([f"{own.where}: {own.event}", own.part, *numbers, part.source])
     head = ["event", "part", "an event", "lasts", "while on", "area", "source"]
-    return Table(caption=f"{label}: what an event costs, part by part", head=head, rows=rows, folded=True)
+    return Table(
+        caption=f"{label}: what an event costs, part by part", head=head, rows=rows, folded=True, cells="sourced"
+    )
 
 
 def sources(groups: Sequence[Group]) -> Section | None:
@@ -144,7 +150,9 @@ def sources(groups: Sequence[Group]) -> Section | None:
             rows = [[named(own), number(own.value), own.tags or "none", own.source or "none"] for own in found]
             caption = f"{group.label}: {len(found)} constants of device {group.options.device}"
             blocks.append(
-                Table(caption=caption, head=["constant", "value", "tags", "source"], rows=rows, folded=True, words=True)
+                Table(
+                    caption=caption, head=["constant", "value", "tags", "source"], rows=rows, folded=True, cells="words"
+                )
             )
     return Section(name="constants", title="Constants and their sources", blocks=blocks) if len(blocks) > 1 else None
 
@@ -156,8 +164,10 @@ def meshes(groups: Sequence[Group]) -> Section | None:
         run = group.runs[0]
         if group.options.backend == "photonic":
             seen = phases(run)
-            drawn = Text(text=seen) if isinstance(seen, str) else Plot(
-                drawn=figures.light(f"light-{number_}", f"{group.label}, seed {run.options.seed}", seen)
+            drawn = (
+                Text(text=seen)
+                if isinstance(seen, str)
+                else Plot(drawn=figures.light(f"light-{number_}", f"{group.label}, seed {run.options.seed}", seen))
             )
             blocks += [drawn, *_mesh_picture(run, group.label)]
     return Section(name="light", title="The mesh and its light", blocks=blocks) if blocks else None

@@ -3,20 +3,21 @@
 import math
 
 PREFIXES = {-18: "a", -15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
+TIED = "\u00a0"  # a space at which no line breaks
 
 
-def si(value: float, unit: str) -> str:
-    """Three digits with a prefix: 0.00339 J is 3.39 mJ."""
+def si(value: float, unit: str, *, zero: str | None = None) -> str:
+    """Three digits with a prefix: 0.00339 J is 3.39 mJ; `zero` is what 0 becomes."""
     if value == 0 or not math.isfinite(value):
-        return f"{value:g} {unit}"
-    power = min(12, max(-18, 3 * math.floor(math.log10(abs(value) * (1 + 1e-12)) / 3)))
-    scaled = value / 10.0**power
-    digits = max(0, 2 - math.floor(math.log10(abs(scaled) * (1 + 1e-12)))) if abs(scaled) >= 1 else 3
-    return f"{scaled:.{digits}f} {PREFIXES[power]}{unit}"
+        return zero if value == 0 and zero is not None else f"{value:g}{TIED}{unit}"
+    shown = f"{value:.2e}"
+    digits, power = float(shown.split("e")[0]), int(shown.split("e")[1])
+    third = min(12, max(-18, 3 * (power // 3)))
+    return f"{digits * 10 ** (power - third):.{max(0, 2 - power + third)}f}{TIED}{PREFIXES[third]}{unit}"
 
 
-def number(value: float) -> str:
-    """Four significant digits; whole numbers whole, with commas."""
-    if math.isfinite(value) and value == int(value) and abs(value) < 1e15:
-        return f"{int(value):,}"
-    return f"{value:.4g}"
+def number(value: float, digits: int = 4) -> str:
+    """So many significant digits; whole numbers and those above 1000 whole, with commas."""
+    if math.isfinite(value) and abs(value) < 1e15 and (value == int(value) or abs(value) >= 1000):
+        return f"{value:,.0f}"
+    return f"{value:.{digits}g}"
