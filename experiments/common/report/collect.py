@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import torch
-
-from ep_core import Estimator, Ledger, Network, checkpoint
-from experiments.common.build import build_estimator, build_network
+from ep_core import Ledger, checkpoint
+from experiments.common.machines import Machine
 from experiments.common.options import TrainOptions
 from experiments.common.provenance import COMMAND, MADE_BY, TOOLKIT
 from experiments.common.resolve import to_config
@@ -24,7 +22,6 @@ CHOICES = {
 }
 COLUMNS = ("machine", "quantity", "case", "part", "group", *NUMBERS, "source")
 TRAINED = {"estimator", "backend", "sizes"}  # options that only the main job has all of
-LAST = "last.safetensors"
 UNRECORDED = "not recorded"
 Row = dict[str, str | float]
 
@@ -86,13 +83,12 @@ class Trained:
     ledger: Ledger
 
     @cached_property
-    def rebuilt(self) -> tuple[Network, Estimator]:
-        """The network with its last weights, and its estimator, as at the end of the run."""
-        generator = torch.Generator().manual_seed(self.options.seed)
-        network = build_network(self.options, generator)
-        estimator = build_estimator(self.options, generator)
-        checkpoint.load_network(self.folder.path / LAST, network)
-        return network, estimator
+    def machine(self) -> Machine | None:
+        """The run's network on its hardware, as at its end; None where its data set is no longer there."""
+        try:
+            return Machine.load(self.folder.path)
+        except FileNotFoundError:
+            return None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,12 @@ from typing import Any
 
 from electronic_ep import CrossbarWeight, CurrentNudge
 from electronic_ep.presets import CHIPS
-from ep_core import Estimator, Network, Nudging
-from ep_core.homeostasis import Homeostatic
-from experiments.common.report.collect import Trained
+from ep_core.quantity import Quantity
+from experiments.common.machines import Machine
 from experiments.common.resolve import DEVICES
 from photonic_ep import IntensityNudge, MeshWeight
 
+PRESETS: dict[str, Mapping[str, Any]] = {"photonic": DEVICES, "crossbar": CHIPS}
 CHANGED = "set for this run"
 NO_NUMBERS = ("sources", "source")
 UNLESS_DRIFT = ("drift_s", "drift_reads")
@@ -20,7 +20,7 @@ UNLESS_DRIFT = ("drift_s", "drift_reads")
 
 @dataclass(frozen=True, kw_only=True)
 class Constant:
-    """One number. `tags`: A, B, C (see `presets`), assumed, or that the run set it; empty where there is no source."""
+    """One number, with its range and unit where they are known."""
 
     part: str
     name: str
@@ -29,63 +29,61 @@ class Constant:
 
     @property
     def tags(self) -> str:
-        """Of the source."""
-        letters = sorted(set(re.findall(r"(?:\(|tau )([ABC])\b", self.source)))
+        """A, B, C (see `presets`), assumed, or that the run set it; 'none' where there is no source."""
+        letters = sorted(set(re.findall(r"\(([ABC])\b", self.source)))
         words = [word for word in ("assumed", CHANGED) if word in self.source]
-        return ", ".join([*letters, *words])
+        return ", ".join([*letters, *words]) or "none"
+
+    @property
+    def range(self) -> str:
+        """Where a machine costs least .. most."""
+        own = self.value
+        return f"{own.cheap:.3g} .. {own.dear:.3g}" if isinstance(own, Quantity) and own.cheap != own.dear else "-"
+
+    @property
+    def unit(self) -> str:
+        """Of the value."""
+        return self.value.unit if isinstance(self.value, Quantity) else "-"
 
 
-def constants(run: Trained) -> list[Constant]:
+def constants(machine: Machine) -> list[Constant]:
     """All numbers of the run's machine that are not zero; none for ideal weights."""
-    network, estimator = run.rebuilt
-    if run.options.backend == "photonic":
-        preset = DEVICES[run.options.device]
-        return list(walk(_photonic(preset, network, estimator), preset, preset.sources))
-    if run.options.backend == "crossbar":
-        preset = CHIPS[run.options.device]
-        return list(walk(_crossbar(preset, network, estimator), preset, preset.sources))
-    return []
+    options = machine.job.options
+    if options.backend in PRESETS:
+        preset = PRESETS[options.backend][options.device]
+        return list(walk(_device(preset, machine), preset, preset.sources))
+    parts = machine.job.network.operators[0].parts
+    return [] if parts is None else list(walk(parts, parts, {}))
 
 
-def _photonic(preset: Any, network: Network, estimator: Estimator) -> object:  # noqa: ANN401
-    first, nudge = network.operators[0], nudge_of(estimator)
-    assert isinstance(first, MeshWeight)
-    light = nudge.light if isinstance(nudge, IntensityNudge) else preset.nudge
-    own = {"tile": first.topology.modes, "imperfections": first.physics, "hardware": first.hardware, "nudge": light}
-    return replace(preset, **own)
-
-
-def _crossbar(preset: Any, network: Network, estimator: Estimator) -> object:  # noqa: ANN401
-    first, nudge = network.operators[0], nudge_of(estimator)
+def _device(preset: Any, machine: Machine) -> object:  # noqa: ANN401
+    """The preset with what the run changed of it."""
+    first, nudge = machine.job.network.operators[0], machine.nudge
+    if isinstance(first, MeshWeight):
+        light = nudge.light if isinstance(nudge, IntensityNudge) else preset.nudge
+        own = {"tile": first.topology.modes, "imperfections": first.physics, "hardware": first.hardware}
+        return replace(preset, **own, nudge=light)
     assert isinstance(first, CrossbarWeight)
-    own = {name: getattr(first, name) for name in ("memristor", "programming", "wires", "terminals", "periphery")}
-    return replace(
-        preset, tile=first.array.tile, **own, **({"nudge": nudge} if isinstance(nudge, CurrentNudge) else {})
-    )
-
-
-def nudge_of(estimator: Estimator) -> object:
-    """The nudge that an estimator works with; None where it has none."""
-    inner = estimator.inner if isinstance(estimator, Homeostatic) else estimator
-    return inner.nudge if isinstance(inner, Nudging) else None
+    names = ("memristor", "programming", "wires", "terminals", "periphery")
+    current = nudge if isinstance(nudge, CurrentNudge) else preset.nudge
+    return replace(preset, tile=first.array.tile, **{name: getattr(first, name) for name in names}, nudge=current)
 
 
 def walk(machine: Any, preset: Any, sources: Mapping[str, str], part: str = "machine") -> Iterator[Constant]:  # noqa: ANN401
-    """Numbers of a tree of dataclasses that are not zero, each with its source.
+    """Numbers of a tree of dataclasses that are not zero, each with its source: its own, its part's, or inherited.
 
-    That stands under PART.NAME among the `sources` of what the part is in, or with the part itself, by name or for all
-    of it, or under NAME among the former.
+    Whole numbers without a source are sizes and levels that somebody chose; they are left out.
     """
-    own, of_part = getattr(machine, "sources", {}), getattr(machine, "source", "")
+    told = {**sources, **getattr(machine, "sources", {})}
     for field in fields(machine):
         name, value, usual = field.name, getattr(machine, field.name), getattr(preset, field.name, None)
         if name in NO_NUMBERS or (name in UNLESS_DRIFT and not machine.drift):
             continue
-        source = sources.get(f"{part}.{name}") or own.get(name) or of_part or sources.get(name, "")
+        source = getattr(value, "source", told.get(name, ""))
+        chosen = isinstance(value, int) and not source
         if is_dataclass(value):
-            inside = {f.name: source for f in fields(value) if source}
-            yield from walk(value, usual, {**sources, **inside}, name)
-        elif isinstance(value, int | float) and not isinstance(value, bool) and value:
+            yield from walk(value, usual, {f.name: source for f in fields(value) if source}, name)
+        elif isinstance(value, int | float) and not isinstance(value, bool) and value and not chosen:
             yield Constant(part=part, name=name, value=value, source=source if value == usual else CHANGED)
 
 

@@ -1,4 +1,4 @@
-"""The figures of a report, as plotly draws them; ink, grid and background are the page's, so that they follow its theme."""
+"""The figures of a report, as plotly draws them; ink, grid and background are the page's, and follow its theme."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Drawn:
     @property
     def height(self) -> int:
         """Pixels."""
-        return int(self.plot.layout.height)
+        return int(self.plot.layout["height"])
 
 
 def _styled(plot: go.Figure, height: int, **layout: Any) -> go.Figure:  # noqa: ANN401 (plotly's own)
@@ -164,8 +164,8 @@ def stacked(name: str, title: str, rows: Sequence[dict[str, Any]]) -> Drawn:
     labels = {machine: f"{machine}<br>{_range(rows, machine, sums[machine])}" for machine in machines}
     plot, keys = go.Figure(), list[Key]()
     for part, group, colour in _coloured(nominal):
-        own = {row["machine"]: row["joules"] for row in nominal if (row["part"], row["group"]) == (part, group)}
-        joules = [own.get(machine, 0.0) for machine in machines]
+        same = [row for row in nominal if (row["part"], row["group"]) == (part, group)]
+        joules = [sum(row["joules"] for row in same if row["machine"] == machine) for machine in machines]
         if any(j > SMALL * sums[m] for m, j in zip(machines, joules, strict=True)):
             keys.append(Key(glyph="■", colour=colour, label=part))
         plot.add_bar(
@@ -190,7 +190,7 @@ def stacked(name: str, title: str, rows: Sequence[dict[str, Any]]) -> Drawn:
         name=name,
         title=title,
         alt=f"Stacked bars of joules by part, one bar a machine. {told}.",
-        caption=f"{scale}{ranged}Shades of one colour are one group of parts ({', '.join(GROUPS)}); parts below 1 % unnamed.",
+        caption=f"{scale}{ranged}Shades of a colour are a group of parts ({', '.join(GROUPS)}); below 1 % unnamed.",
         plot=plot,
         keys=keys,
     )
@@ -207,8 +207,11 @@ def _range(rows: Sequence[dict[str, Any]], machine: str, nominal: float) -> str:
 
 
 def _most(rows: Sequence[dict[str, Any]], machine: str) -> str:
-    own = [row for row in rows if row["machine"] == machine]
-    return max(own, key=lambda row: row["joules"])["part"]
+    joules: dict[str, float] = {}
+    for row in rows:
+        if row["machine"] == machine:
+            joules[row["part"]] = joules.get(row["part"], 0.0) + row["joules"]
+    return max(joules, key=lambda part: joules[part])
 
 
 def _coloured(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
@@ -263,12 +266,12 @@ def light(name: str, label: str, seen: Phases) -> Drawn:
         name=name,
         title=f"Light in the mesh: {label}",
         alt=(
-            f"Three heat maps of the light's amplitude by mode and stage in tile {seen.tile} of {seen.layer}: free phase, "
-            f"nudged phase, their difference, which is at most {most:.2g} of full scale."
+            f"Three heat maps of the light's amplitude by mode and stage in tile {seen.tile} of {seen.layer}: free "
+            f"phase, nudged phase, their difference, which is at most {most:.2g} of full scale."
         ),
         caption=(
-            f"Amplitude |E| (full scale 1) in tile {seen.tile} of {seen.layer}, for a test image of class {seen.label}. "
-            "Light enters at the left: columns of V, the attenuators a, columns of U. The nudge "
+            f"Amplitude |E| (full scale 1) in tile {seen.tile} of {seen.layer}, for a test image of class {seen.label}."
+            " Light enters at the left: columns of V, the attenuators a, columns of U. The nudge "
             f"(beta {seen.beta:g}) moves the output of that class from {before:.3f} to {after:.3f}, and with it the "
             "hidden neurons, whose light this is."
         ),

@@ -1,4 +1,4 @@
-"""Runs that differ by seed only, as one; what differs between those; and the shortest command that makes a run again."""
+"""Runs that differ by seed only, as one; what differs between those; the shortest command that makes a run again."""
 
 import math
 import shlex
@@ -67,7 +67,7 @@ def _command(asked: TrainOptions, run: Trained) -> str:
 
 
 def grouped(runs: list[Trained]) -> list[Group]:
-    """Group by options, in the order of the runs, and name each group by what was asked for otherwise than in others."""
+    """Group by options, in the order of the runs; name each group by what was asked for otherwise than in others."""
     found: dict[TrainOptions, list[Trained]] = {}
     for run in runs:
         found.setdefault(replace(run.options, seed=0), []).append(run)

@@ -8,9 +8,8 @@ from jaxtyping import Float
 
 from ep_core.edge import Edge
 from ep_core.loss import one_hot
-from experiments.common.build import load_data
+from experiments.common.machines import Machine
 from experiments.common.pictures import ports
-from experiments.common.report.collect import Trained
 from photonic_ep import MeshWeight
 
 Amplitudes = Float[np.ndarray, "modes stages"]
@@ -37,24 +36,20 @@ class Phases:
     outputs: tuple[float, float]
 
 
-def phases(run: Trained, sample: int = 0) -> Phases | str:
+def phases(machine: Machine, sample: int = 0) -> Phases | str:
     """Relax a test sample free and nudged, and look at the tile of the last mesh that hidden neurons light most.
 
-    Returns in words why there is nothing to see: no data, no nudge, no hidden neurons.
+    Returns in words why there is nothing to see: no nudge, no hidden neurons.
     """
-    network, estimator = run.rebuilt
+    job, network = machine.job, machine.job.network
     last = max((e for e in network.edges if type(e) is Edge and e.post == len(network.sizes) - 1), key=lambda e: e.pre)
     if last.pre == 0:
         return "The network has no hidden neurons: light enters its mesh from the input alone, the same in both phases."
-    try:
-        data = load_data(run.options)
-    except FileNotFoundError as error:
-        return f"The light is not shown, because the data set is not here: {error}."
-    x, label = data.test.x[sample : sample + 1], int(data.test.labels[sample])
-    target = one_hot(data.test.labels[sample : sample + 1], data.classes, x.dtype)
-    found = estimator(network, x, target, torch.Generator().manual_seed(run.options.seed))
+    x, labels = job.data.test.x[sample : sample + 1], job.data.test.labels[sample : sample + 1]
+    target, label = one_hot(labels, job.data.classes, x.dtype), int(labels[0])
+    found = job.estimator(network, x, target, torch.Generator().manual_seed(job.options.seed))
     if found.nudged is None:
-        return f"The light is not shown: --estimator {run.options.estimator} has no nudged phase."
+        return f"The light is not shown: --estimator {job.options.estimator} has no nudged phase."
     operator = network.operators[network.edges.index(last)]
     assert isinstance(operator, MeshWeight)
     states = [part.state[last.pre - 1][0].detach().real for part in (found.free, found.nudged)]
@@ -67,7 +62,7 @@ def phases(run: Trained, sample: int = 0) -> Phases | str:
         nudged=light[1],
         stages=stages(operator),
         label=label,
-        beta=float(run.options.beta),
+        beta=float(job.options.beta),
         outputs=(float(found.free.output[0, label].real), float(found.nudged.output[0, label].real)),
     )
 

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
+from ep_core.quantity import CASES
 from experiments.common.options import RUN_ONLY, TrainOptions
 from experiments.common.report import figures
 from experiments.common.report.blocks import Block, Image, Plot, Section, Table, Text
 from experiments.common.report.collect import Row, Trained
 from experiments.common.report.constants import constants, named
-from experiments.common.report.costs import Event, counted, counts, events, training
+from experiments.common.report.costs import Event, bills, events, summed
 from experiments.common.report.groups import SHOWN, Group, Spread, differing, table
 from experiments.common.report.light import phases
 from experiments.common.report.text import TIED, number, si
@@ -76,55 +77,49 @@ def told(spread: Spread | None) -> str:
 
 
 def costs(groups: Sequence[Group]) -> Section:
-    """Joules of each training by part, what an event costs, what was counted."""
-    rows: list[Row] = []
-    blocks: list[Block] = []
+    """Joules of an inference and of a training sample by part, what an event costs, what was counted."""
+    rows, blocks, each = list[Row](), list[Block](), list[Block]()
     for group in groups:
-        run = group.runs[0]
-        own = training(run, group.label)
+        machine = group.runs[0].machine
+        own = [] if machine is None else bills(machine, group.label)
         rows += own
-        if not counted(run.ledger):
-            text = (
-                f"{group.label}: the ledger of this run does not say which operators were read, so nothing is summed."
-            )
-            blocks.append(Text(text=text))
+        if machine is None:
+            blocks.append(Text(text=f"{group.label}: the data set is not here, so nothing is counted."))
         elif not own:
             blocks.append(Text(text=f"{group.label}: ideal weights are no hardware; they cost nothing here."))
+        else:
+            each.append(_events(group.label, events(machine)))
+    drawn: list[Block] = []
+    for quantity in dict.fromkeys(str(row["quantity"]) for row in rows):
+        own = [row for row in rows if row["quantity"] == quantity]
+        drawn.append(Plot(drawn=figures.stacked(f"joules-{quantity}", JOULES[quantity], own)))
     if rows:
-        blocks[:0] = [
-            Plot(drawn=figures.stacked("training-joules", "Joules of a whole training, by part", rows)),
-            Text(text=BASIS),
-            _sums(groups, rows),
-        ]
-    for group in groups:
-        found = events(group.runs[0])
-        blocks += [_events(group.label, found)] if found else []
-    ledgers = [counts(group.runs[0].ledger) for group in groups]
+        drawn += [Text(text=BASIS), _sums(rows)]
+    ledgers = [group.runs[0].ledger.as_dict() for group in groups]
     caption, head = "What the ledger counted, in the first seed's run", ["count", *[group.label for group in groups]]
     lines = [[name, *[f"{ledger[name]:,}" for ledger in ledgers]] for name in ledgers[0]]
-    blocks.append(Table(caption=caption, head=head, rows=lines, folded=True))
-    return Section(name="costs", title="What it costs", blocks=blocks)
+    each.append(Table(caption=caption, head=head, rows=lines, folded=True))
+    return Section(name="costs", title="What it costs", blocks=[*drawn, *blocks, *each])
 
 
+JOULES = {"inference": "Joules of one inference, by part", "training": "Joules of one training sample, by part"}
 BASIS = (
-    "Counts of the ledger times what each part costs an event, for the first seed of each kind of run. Reads are made one "
-    "after the other and all pulses of an update at once; lasers and heaters are on all that time. The digital work of "
-    "the gradient and of the optimiser is not in it, and validation is not either."
+    "What the ledger counted times what each part costs, for the first seed of each kind of run: training as it was, "
+    "inference of the test images. One sample goes through after the other; lasers and heaters are on all the time."
 )
 
 
-def _sums(groups: Sequence[Group], rows: Sequence[Row]) -> Table:
-    """Totals of a training, a sample and the chip."""
+def _sums(rows: Sequence[Row]) -> Table:
+    """A sample's totals and the chip's, at nominal constants; of the joules, the range."""
     lines = []
-    for group in groups:
-        own = [row for row in rows if row["machine"] == group.label]
-        if own:
-            total = {name: sum(float(row[name]) for row in own) for name in ("joules", "seconds", "watts", "mm2")}
-            samples = group.runs[0].ledger.clamps
-            each = [si(total["joules"] / samples, "J"), si(total["seconds"] / samples, "s")] if samples else ["-", "-"]
-            whole = [si(total["joules"], "J"), si(total["seconds"], "s")]
-            lines.append([group.label, *whole, *each, si(total["watts"], "W"), f"{number(total['mm2'])}{TIED}mm²"])
-    head = ["runs", "training", "lasts", "a sample", "lasts", "while on", "area"]
+    for machine, quantity in dict.fromkeys((str(row["machine"]), str(row["quantity"])) for row in rows):
+        own = {"machine": machine, "quantity": quantity}
+        low, joules, high = (summed(rows, "joules", **own, case=case) for case in CASES)
+        others = {name: summed(rows, name, **own, case="nominal") for name in ("seconds", "watts", "mm2")}
+        line = [f"{machine}, {quantity}", si(joules, "J"), f"{si(low, 'J')} .. {si(high, 'J')}"]
+        line += [si(others["seconds"], "s"), si(others["watts"], "W"), f"{number(others['mm2'])}{TIED}mm²"]
+        lines.append(line)
+    head = ["a sample", "joules", "low .. high constants", "lasts", "watts while on", "area"]
     return Table(caption="Sums over the parts", head=head, rows=lines)
 
 
@@ -145,15 +140,15 @@ def sources(groups: Sequence[Group]) -> Section | None:
     """Constants of every machine, each once."""
     blocks: list[Block] = [Text(text=TAGS)]
     for group in groups:
-        found = constants(group.runs[0])
+        machine = group.runs[0].machine
+        found = [] if machine is None else constants(machine)
         if found:
-            rows = [[named(own), number(own.value), own.tags or "none", own.source or "none"] for own in found]
-            caption = f"{group.label}: {len(found)} constants of device {group.options.device}"
-            blocks.append(
-                Table(
-                    caption=caption, head=["constant", "value", "tags", "source"], rows=rows, folded=True, cells="words"
-                )
+            rows = [[named(own), number(own.value), own.range, own.unit, own.tags, own.source] for own in found]
+            caption = f"{group.label}: {len(found)} constants" + (
+                f" of device {device}" if (device := group.options.device) else ""
             )
+            head = ["constant", "value", "low .. high", "unit", "tags", "source"]
+            blocks.append(Table(caption=caption, head=head, rows=rows, folded=True, cells="words"))
     return Section(name="constants", title="Constants and their sources", blocks=blocks) if len(blocks) > 1 else None
 
 
@@ -163,7 +158,7 @@ def meshes(groups: Sequence[Group]) -> Section | None:
     for number_, group in enumerate(groups):
         run = group.runs[0]
         if group.options.backend == "photonic":
-            seen = phases(run)
+            seen = phases(run.machine) if run.machine else "The light is not shown: the data set is not here."
             drawn = (
                 Text(text=seen)
                 if isinstance(seen, str)
