@@ -75,7 +75,7 @@ def grouped(runs: list[Trained]) -> list[Group]:
         own.sort(key=lambda run: run.options.seed)
     asked = [shortest(options) for options in found]
     chosen = differing(asked)
-    labels = [_label(options, chosen) for options in found]
+    labels = [_label(options, mine, chosen) for options, mine in zip(found, asked, strict=True)]
     return [
         Group(label=label if labels.count(label) == 1 else f"{label} ({own[0].folder.path.name})", runs=own, asked=mine)
         for label, own, mine in zip(labels, found.values(), asked, strict=True)
@@ -105,9 +105,12 @@ def differing(every: list[TrainOptions]) -> list[str]:
     return [name for name in names if len({getattr(options, name) for options in every}) > 1]
 
 
-def _label(options: TrainOptions, chosen: list[str]) -> str:
-    told = [(name, getattr(options, name)) for name in chosen]
-    parts = [v if isinstance(v, str) else f"{name.replace('_', ' ')} {shown(v)}" for name, v in told if v is not None]
+def _label(options: TrainOptions, asked: TrainOptions, chosen: list[str]) -> str:
+    """Say what was asked for and what kinds of things were settled; where that is nothing, the values of what differs."""
+    settled = {name: getattr(options, name) for name in chosen if getattr(options, name) is not None}
+    own = [name for name, v in settled.items() if isinstance(v, str) or getattr(asked, name) not in (None, False)]
+    told = [(name, settled[name]) for name in own or settled]
+    parts = [value if isinstance(value, str) else f"{name.replace('_', ' ')} {shown(value)}" for name, value in told]
     return ", ".join(parts) or f"{options.dataset}, {options.backend}"
 
 

@@ -154,18 +154,18 @@ def sources(groups: Sequence[Group]) -> Section | None:
 
 def meshes(groups: Sequence[Group]) -> Section | None:
     """The light in both phases, and the phases that heaters hold, of every photonic kind of run."""
-    blocks: list[Block] = []
-    for number_, group in enumerate(groups):
-        run = group.runs[0]
-        if group.options.backend == "photonic":
-            seen = phases(run.machine) if run.machine else "The light is not shown: the data set is not here."
-            drawn = (
-                Text(text=seen)
-                if isinstance(seen, str)
-                else Plot(drawn=figures.light(f"light-{number_}", f"{group.label}, seed {run.options.seed}", seen))
-            )
-            blocks += [drawn, *_mesh_picture(run, group.label)]
+    photonic = [group for group in groups if group.options.backend == "photonic"]
+    blocks = [block for place, group in enumerate(photonic) for block in _mesh(place, group)]
     return Section(name="light", title="The mesh and its light", blocks=blocks) if blocks else None
+
+
+def _mesh(place: int, group: Group) -> list[Block]:
+    run = group.runs[0]
+    seen = phases(run.machine) if run.machine else "The light is not shown: the data set is not here."
+    if isinstance(seen, str):
+        return [Text(text=f"{group.label}: {seen}"), *_mesh_picture(run, group.label)]
+    drawn = figures.light(f"light-{place}", f"{group.label}, seed {run.options.seed}", seen)
+    return [Plot(drawn=drawn), *_mesh_picture(run, group.label)]
 
 
 def _mesh_picture(run: Trained, label: str) -> list[Block]:

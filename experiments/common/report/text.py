@@ -17,7 +17,7 @@ def si(value: float, unit: str, *, zero: str | None = None) -> str:
 
 
 def number(value: float, digits: int = 4) -> str:
-    """So many significant digits; whole numbers and those above 1000 whole, with commas."""
-    if math.isfinite(value) and abs(value) < 1e15 and (value == int(value) or abs(value) >= 1000):
+    """So many significant digits; whole numbers, and those with more digits before the point, whole, with commas."""
+    if math.isfinite(value) and abs(value) < 1e15 and (value == int(value) or abs(value) >= 10 ** (digits - 1)):
         return f"{value:,.0f}"
     return f"{value:.{digits}g}"
