@@ -17,7 +17,7 @@ from experiments.common.folder import write_config
 from experiments.common.options import TrainOptions
 from experiments.common.provenance import MADE_BY, TOOLKIT, command
 from experiments.common.report.collect import collect
-from experiments.common.report.figures import COLOURS, GREY
+from experiments.common.report.drawn import COLOURS, GREY
 from experiments.common.report.groups import grouped, shortest
 from experiments.common.report.light import phases
 from experiments.common.report.text import TIED, number, si

@@ -1,7 +1,7 @@
 """Folders for reports, and the report script called in this process."""
 
 from experiments import report
-from experiments.common.report.collect import COLUMNS
+from experiments.common.report.parts import COLUMNS
 from experiments.common.shell import run
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from experiments.common.report.figures import Drawn
+from experiments.common.report.drawn import Drawn
 
 
 @dataclass(frozen=True, kw_only=True)

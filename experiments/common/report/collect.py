@@ -1,8 +1,6 @@
 """What a report is made of: trained runs, chips, comparisons and other scripts' folders, read and checked."""
 
-import csv
 import json
-import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,19 +9,12 @@ from ep_core import Ledger, checkpoint
 from experiments.common.machines import Machine
 from experiments.common.options import TrainOptions
 from experiments.common.provenance import COMMAND, MADE_BY, TOOLKIT
+from experiments.common.report.parts import Row, read_parts
 from experiments.common.resolve import to_config
 from experiments.common.rundir import RunDirectory
 
-NUMBERS = ("joules", "seconds", "watts", "mm2")
-CHOICES = {
-    "quantity": ("inference", "training"),
-    "case": ("low", "nominal", "high"),
-    "group": ("core", "converters", "laser", "memory", "digital"),
-}
-COLUMNS = ("machine", "quantity", "case", "part", "group", *NUMBERS, "source")
 TRAINED = {"estimator", "backend", "sizes"}  # options that only the main job has all of
 UNRECORDED = "not recorded"
-Row = dict[str, str | float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,35 +180,6 @@ def _beside(runs: list[Trained]) -> list[Folder]:
                 if any(chip.is_chip_of(run.folder.path) for run in runs):
                     found[chip.path] = chip
     return list(found.values())
-
-
-def read_parts(path: Path) -> list[Row]:
-    """Rows of a comparison's parts.csv. ValueError names the file, the line and what is wrong in it."""
-    with path.open(newline="") as handle:
-        reader = csv.DictReader(handle)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise ValueError(
-                f"{path} must have the columns {','.join(COLUMNS)}, not {','.join(reader.fieldnames or ())}"
-            )
-        rows = [_row(row, f"{path}, line {number}") for number, row in enumerate(reader, 2)]
-    if not rows:
-        raise ValueError(f"{path} has no rows")
-    return rows
-
-
-def _row(row: dict[str, str], place: str) -> Row:
-    for name, allowed in CHOICES.items():
-        if row[name] not in allowed:
-            raise ValueError(f"{place}: {name} is one of {', '.join(allowed)}, not {row[name]!r}")
-    numbers = {}
-    for name in NUMBERS:
-        try:
-            numbers[name] = float(row[name])
-        except (TypeError, ValueError):
-            numbers[name] = math.nan
-        if not (math.isfinite(numbers[name]) and numbers[name] >= 0):
-            raise ValueError(f"{place}: {name} must be a number of zero or more, not {row[name]!r}")
-    return {**row, **numbers}
 
 
 def _require_one_version(found: Found) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from ep_core.cost import Cost, Part
 from experiments.common.machines import QUANTITIES, Machine, rows
-from experiments.common.report.collect import Row
+from experiments.common.report.parts import Row
 
 
 @dataclass(frozen=True, kw_only=True)

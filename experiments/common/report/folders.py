@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from experiments.common.provenance import COMMAND, TOOLKIT
-from experiments.common.report import figures
+from experiments.common.report.bars import stacked
 from experiments.common.report.blocks import Block, Commands, Image, Plot, Section, Table, Text
-from experiments.common.report.collect import UNRECORDED, Folder, Found, Row
+from experiments.common.report.collect import UNRECORDED, Folder, Found
 from experiments.common.report.groups import Group, shown
+from experiments.common.report.parts import Row
 from experiments.common.report.text import TIED, number, si
 
 CHIP = {
@@ -22,7 +23,7 @@ def comparison(folder: Folder, place: int) -> Section:
     for quantity in dict.fromkeys(str(row["quantity"]) for row in folder.parts):
         rows = [row for row in folder.parts if row["quantity"] == quantity]
         name, title = f"parts-{place}-{quantity}", f"Joules of one {quantity} sample, by part"
-        blocks.append(Plot(drawn=figures.stacked(name, title.replace("one inference sample", "one inference"), rows)))
+        blocks.append(Plot(drawn=stacked(name, title.replace("one inference sample", "one inference"), rows)))
         blocks.append(_parts(quantity, rows))
     return Section(name=f"comparison-{place}", title=f"Comparison: {folder.path.name}", blocks=blocks + _common(folder))
 

@@ -106,7 +106,7 @@ def differing(every: list[TrainOptions]) -> list[str]:
 
 
 def _label(options: TrainOptions, asked: TrainOptions, chosen: list[str]) -> str:
-    """Say what was asked for and what kinds of things were settled; where that is nothing, the values of what differs."""
+    """Say what was asked for, and what kinds of things were settled; where that is nothing, all that differs."""
     settled = {name: getattr(options, name) for name in chosen if getattr(options, name) is not None}
     own = [name for name, v in settled.items() if isinstance(v, str) or getattr(asked, name) not in (None, False)]
     told = [(name, settled[name]) for name in own or settled]

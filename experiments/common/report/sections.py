@@ -7,12 +7,14 @@ from pathlib import Path
 from ep_core.quantity import CASES
 from experiments.common.options import RUN_ONLY, TrainOptions
 from experiments.common.report import figures
+from experiments.common.report.bars import stacked
 from experiments.common.report.blocks import Block, Image, Plot, Section, Table, Text
-from experiments.common.report.collect import Row, Trained
+from experiments.common.report.collect import Trained
 from experiments.common.report.constants import constants, named
 from experiments.common.report.costs import Event, bills, events, summed
 from experiments.common.report.groups import SHOWN, Group, Spread, differing, table
 from experiments.common.report.light import phases
+from experiments.common.report.parts import Row
 from experiments.common.report.text import TIED, number, si
 from experiments.common.resolve import to_config
 
@@ -92,7 +94,7 @@ def costs(groups: Sequence[Group]) -> Section:
     drawn: list[Block] = []
     for quantity in dict.fromkeys(str(row["quantity"]) for row in rows):
         own = [row for row in rows if row["quantity"] == quantity]
-        drawn.append(Plot(drawn=figures.stacked(f"joules-{quantity}", JOULES[quantity], own)))
+        drawn.append(Plot(drawn=stacked(f"joules-{quantity}", JOULES[quantity], own)))
     if rows:
         drawn += [Text(text=BASIS), _sums(rows)]
     ledgers = [group.runs[0].ledger.as_dict() for group in groups]
