@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from experiments.common.report.drawn import Drawn
+from experiments.common.report.groups import Group
+
+MANY = 6  # kinds of runs; more of them are rows of a table, not columns
+Cells = Literal["words", "numbers", "sourced"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +36,7 @@ class Table:
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     folded: bool = False
-    cells: Literal["words", "numbers", "sourced"] = "numbers"
+    cells: Cells = "numbers"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,3 +80,25 @@ class Section:
     name: str
     title: str
     blocks: list[Block] = field(default_factory=list)
+
+
+def by_group(
+    caption: str,
+    groups: Sequence[Group],
+    rows: Sequence[tuple[str, list[str]]],
+    *,
+    folded: bool = False,
+    cells: Cells = "words",
+) -> Table:
+    """One column a kind of run; where these are many, one row."""
+    labels = [group.label for group in groups]
+    if len(groups) <= MANY:
+        return Table(
+            caption=caption,
+            head=["", *labels],
+            rows=[[name, *own] for name, own in rows],
+            folded=folded,
+            cells=cells,
+        )
+    turned = [[label, *[own[place] for _, own in rows]] for place, label in enumerate(labels)]
+    return Table(caption=caption, head=["runs", *[name for name, _ in rows]], rows=turned, folded=folded, cells=cells)

@@ -3,6 +3,7 @@
 import math
 import shlex
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 from experiments.common.options import RUN_ONLY, TrainOptions
@@ -123,6 +124,6 @@ def shown(value: object) -> str:
     return "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def table(names: list[str], groups: list[Group]) -> list[tuple[str, list[str]]]:
+def table(names: Sequence[str], groups: Sequence[Group]) -> list[tuple[str, list[str]]]:
     """Rows of a table of options: each one's spelling, and its value in every group."""
     return [(flag(name), [shown(getattr(group.options, name)) for group in groups]) for name in names]

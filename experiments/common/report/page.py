@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from experiments.common.report import folders, sections
+from experiments.common.report import folders, hardware, sections
 from experiments.common.report.blocks import Plot, Section
 from experiments.common.report.collect import Found
 from experiments.common.report.groups import grouped
@@ -21,11 +21,11 @@ def compose(found: Found) -> list[Section]:
     groups = grouped(found.runs)
     parts = [folders.comparison(folder, place) for place, folder in enumerate(found.comparisons)]
     if groups:
-        own = (sections.options, sections.results, sections.costs, sections.meshes)
+        own = (sections.options, sections.results, hardware.costs, hardware.meshes)
         parts += [section for make in own if (section := make(groups)) is not None]
     parts += [folders.chip(folder, place) for place, folder in enumerate(found.chips)]
     parts += [folders.other(folder, place) for place, folder in enumerate(found.others)]
-    constants = sections.sources(groups) if groups else None
+    constants = hardware.sources(groups) if groups else None
     parts += [] if constants is None else [constants]
     return [*parts, folders.versions(found), folders.commands(groups, found)]
 

@@ -1,49 +1,32 @@
-"""The sections of a report on trained runs: what was run, what came out, what it cost, the light in the mesh."""
+"""The sections of a report on trained runs: what was run, what came out."""
 
 from collections.abc import Sequence
 from dataclasses import fields
-from pathlib import Path
 
-from ep_core.quantity import CASES
 from experiments.common.options import RUN_ONLY, TrainOptions
 from experiments.common.report import figures
-from experiments.common.report.bars import stacked
-from experiments.common.report.blocks import Block, Image, Plot, Section, Table, Text
-from experiments.common.report.collect import Trained
-from experiments.common.report.constants import constants, named
-from experiments.common.report.costs import Event, bills, events, summed
+from experiments.common.report.blocks import Block, Plot, Section, Table, by_group
 from experiments.common.report.groups import SHOWN, Group, Spread, differing, table
-from experiments.common.report.light import phases
-from experiments.common.report.parts import Row
-from experiments.common.report.text import TIED, number, si
+from experiments.common.report.text import TIED, number
 from experiments.common.resolve import to_config
-
-TAGS = "Tags: A read in the paper or its abstract, B as a later source cites it, C somebody's model; or assumed."
 
 
 def options(groups: Sequence[Group]) -> Section:
-    """What differs first; what follows from it and what is the same, folded."""
+    """What was asked for first; what follows from it and what is the same, folded."""
     resolved = [group.options for group in groups]
     names, asked = differing(resolved), [group.asked for group in groups]
     given = [f.name for f in fields(TrainOptions) if any(getattr(one, f.name) != f.default for one in asked)]
     chosen = [name for name in dict.fromkeys((*differing(asked), *given)) if name not in (*RUN_ONLY, "seed")]
     same = [name for name in to_config(resolved[0]) if name not in (*names, *RUN_ONLY, "seed")]
     seeds = ("seeds", [", ".join(str(run.options.seed) for run in group.runs) for group in groups])
-    head = ["option", *[group.label for group in groups]]
-    wanted = [*table(chosen, list(groups)), seeds]
-    follows = table([name for name in names if name not in chosen], list(groups))
-    blocks: list[Block] = [_options("What was asked for", head, wanted)]
+    follows, common = table([n for n in names if n not in chosen], groups), table(same, groups[:1])
+    blocks: list[Block] = [by_group("What was asked for", groups, [*table(chosen, groups), seeds])]
     if follows:
-        blocks.append(_options(f"What follows from that: {len(follows)} options", head, follows, folded=True))
-    common = table(same, list(groups[:1]))
-    blocks.append(_options(f"The same in all runs: {len(common)} options", ["option", "value"], common, folded=True))
+        blocks.append(by_group(f"What follows from that: {len(follows)} options", groups, follows, folded=True))
+    rows = [[name, *own] for name, own in common]
+    caption = f"The same in all runs: {len(common)} options"
+    blocks.append(Table(caption=caption, head=["option", "value"], rows=rows, folded=True, cells="words"))
     return Section(name="options", title="What was run", blocks=blocks)
-
-
-def _options(
-    caption: str, head: Sequence[str], rows: Sequence[tuple[str, list[str]]], *, folded: bool = False
-) -> Table:
-    return Table(caption=caption, head=head, rows=[[name, *own] for name, own in rows], folded=folded, cells="words")
 
 
 def results(groups: Sequence[Group]) -> Section:
@@ -51,6 +34,7 @@ def results(groups: Sequence[Group]) -> Section:
     every = list(dict.fromkeys(name for group in groups for run in group.runs for name in run.folder.summary))
     main = [name for name in SHOWN if name in every]
     rest = [name for name in every if name not in (*main, "seed")]
+    others = [(name.replace("_", " "), [told(group.spread(name)) for group in groups]) for name in rest]
     blocks: list[Block] = [
         Table(
             caption="Means over the seeds, ± sample standard deviation; errors in percent",
@@ -59,12 +43,7 @@ def results(groups: Sequence[Group]) -> Section:
                 [group.label, str(len(group.runs)), *[told(group.spread(name)) for name in main]] for group in groups
             ],
         ),
-        Table(
-            caption=f"The other {len(rest)} numbers of the summaries",
-            head=["number", *[group.label for group in groups]],
-            rows=[[name.replace("_", " "), *[told(group.spread(name)) for group in groups]] for name in rest],
-            folded=True,
-        ),
+        by_group(f"The other {len(rest)} numbers of the summaries", groups, others, folded=True, cells="numbers"),
         Plot(drawn=figures.test_errors(groups)),
         Plot(drawn=figures.curves(groups)),
     ]
@@ -76,103 +55,3 @@ def told(spread: Spread | None) -> str:
     if spread is None:
         return "-"
     return number(spread.mean) + (f"{TIED}±{TIED}{number(spread.std, 2)}" if spread.count > 1 and spread.std else "")
-
-
-def costs(groups: Sequence[Group]) -> Section:
-    """Joules of an inference and of a training sample by part, what an event costs, what was counted."""
-    rows, blocks, each = list[Row](), list[Block](), list[Block]()
-    for group in groups:
-        machine = group.runs[0].machine
-        own = [] if machine is None else bills(machine, group.label)
-        rows += own
-        if machine is None:
-            blocks.append(Text(text=f"{group.label}: the data set is not here, so nothing is counted."))
-        elif not own:
-            blocks.append(Text(text=f"{group.label}: ideal weights are no hardware; they cost nothing here."))
-        else:
-            each.append(_events(group.label, events(machine)))
-    drawn: list[Block] = []
-    for quantity in dict.fromkeys(str(row["quantity"]) for row in rows):
-        own = [row for row in rows if row["quantity"] == quantity]
-        drawn.append(Plot(drawn=stacked(f"joules-{quantity}", JOULES[quantity], own)))
-    if rows:
-        drawn += [Text(text=BASIS), _sums(rows)]
-    ledgers = [group.runs[0].ledger.as_dict() for group in groups]
-    caption, head = "What the ledger counted, in the first seed's run", ["count", *[group.label for group in groups]]
-    lines = [[name, *[f"{ledger[name]:,}" for ledger in ledgers]] for name in ledgers[0]]
-    each.append(Table(caption=caption, head=head, rows=lines, folded=True))
-    return Section(name="costs", title="What it costs", blocks=[*drawn, *blocks, *each])
-
-
-JOULES = {"inference": "Joules of one inference, by part", "training": "Joules of one training sample, by part"}
-BASIS = (
-    "What the ledger counted times what each part costs, for the first seed of each kind of run: training as it was, "
-    "inference of the test images. One sample goes through after the other; lasers and heaters are on all the time."
-)
-
-
-def _sums(rows: Sequence[Row]) -> Table:
-    """A sample's totals and the chip's, at nominal constants; of the joules, the range."""
-    lines = []
-    for machine, quantity in dict.fromkeys((str(row["machine"]), str(row["quantity"])) for row in rows):
-        own = {"machine": machine, "quantity": quantity}
-        low, joules, high = (summed(rows, "joules", **own, case=case) for case in CASES)
-        others = {name: summed(rows, name, **own, case="nominal") for name in ("seconds", "watts", "mm2")}
-        line = [f"{machine}, {quantity}", si(joules, "J"), f"{si(low, 'J')} .. {si(high, 'J')}"]
-        line += [si(others["seconds"], "s"), si(others["watts"], "W"), f"{number(others['mm2'])}{TIED}mm²"]
-        lines.append(line)
-    head = ["a sample", "joules", "low .. high constants", "lasts", "watts while on", "area"]
-    return Table(caption="Sums over the parts", head=head, rows=lines)
-
-
-def _events(label: str, found: Sequence[Event]) -> Table:
-    rows = []
-    for own in found:
-        part = own.cost
-        numbers = [si(part.joules, "J", zero="-"), si(part.seconds, "s", zero="-"), si(part.watts, "W", zero="-")]
-        numbers += [f"{number(part.area)}{TIED}mm²" if part.area else "-"]
-        rows.append([f"{own.where}: {own.event}", own.part, *numbers, part.source])
-    head = ["event", "part", "an event", "lasts", "while on", "area", "source"]
-    return Table(
-        caption=f"{label}: what an event costs, part by part", head=head, rows=rows, folded=True, cells="sourced"
-    )
-
-
-def sources(groups: Sequence[Group]) -> Section | None:
-    """Constants of every machine, each once."""
-    blocks: list[Block] = [Text(text=TAGS)]
-    for group in groups:
-        machine = group.runs[0].machine
-        found = [] if machine is None else constants(machine)
-        if found:
-            rows = [[named(own), number(own.value), own.range, own.unit, own.tags, own.source] for own in found]
-            caption = f"{group.label}: {len(found)} constants" + (
-                f" of device {device}" if (device := group.options.device) else ""
-            )
-            head = ["constant", "value", "low .. high", "unit", "tags", "source"]
-            blocks.append(Table(caption=caption, head=head, rows=rows, folded=True, cells="words"))
-    return Section(name="constants", title="Constants and their sources", blocks=blocks) if len(blocks) > 1 else None
-
-
-def meshes(groups: Sequence[Group]) -> Section | None:
-    """The light in both phases, and the phases that heaters hold, of every photonic kind of run."""
-    photonic = [group for group in groups if group.options.backend == "photonic"]
-    blocks = [block for place, group in enumerate(photonic) for block in _mesh(place, group)]
-    return Section(name="light", title="The mesh and its light", blocks=blocks) if blocks else None
-
-
-def _mesh(place: int, group: Group) -> list[Block]:
-    run = group.runs[0]
-    seen = phases(run.machine) if run.machine else "The light is not shown: the data set is not here."
-    if isinstance(seen, str):
-        return [Text(text=f"{group.label}: {seen}"), *_mesh_picture(run, group.label)]
-    drawn = figures.light(f"light-{place}", f"{group.label}, seed {run.options.seed}", seen)
-    return [Plot(drawn=drawn), *_mesh_picture(run, group.label)]
-
-
-def _mesh_picture(run: Trained, label: str) -> list[Block]:
-    path: Path = run.folder.path / "mesh.png"
-    if not path.is_file():
-        return []
-    alt = "A tile of the first layer: above, the phases its heaters hold; below, the light of a test image in it."
-    return [Image(path=path, alt=alt, caption=f"{label}: phases and light of a tile of the first layer.")]
