@@ -16,10 +16,12 @@ from experiments import layout, mnist, report, seeds, train
 from experiments.common.folder import write_config
 from experiments.common.options import TrainOptions
 from experiments.common.provenance import MADE_BY, TOOLKIT, command
+from experiments.common.report.bars import stacked
 from experiments.common.report.collect import collect
 from experiments.common.report.drawn import COLOURS, GREY
 from experiments.common.report.groups import grouped, shortest
 from experiments.common.report.light import phases
+from experiments.common.report.parts import read_parts
 from experiments.common.report.text import TIED, number, si
 from experiments.common.resolve import resolve
 from tests.experiments.written import compared, write
@@ -249,6 +251,22 @@ def test_any_scripts_folder_can_be_told_of(tmp_path):
     assert "4 5" in tags.said
     assert not tags.of("b")
     assert not tags.of("script")
+
+
+def test_bars_are_sums_by_part_or_shares_where_totals_differ_much(tmp_path):
+    rows = read_parts(compared(tmp_path / "comparison") / "parts.csv")
+    own = [row for row in rows if row["quantity"] == "training"]
+    bars = {bar.name: list(bar.x) for bar in stacked("x", "X", own).plot.data}
+    assert bars == {"heaters": [2e-6, 0], "DAC": [1e-6, 0], "ADC": [0, 1e-6]}
+    for row in own:
+        row["joules"] *= 1e-3 if row["part"] == "ADC" else 1
+    drawn = stacked("x", "X", own)
+    bars = {bar.name: list(bar.x) for bar in drawn.plot.data}
+    assert bars == {
+        k: pytest.approx(v) for k, v in {"heaters": [200 / 3, 0], "DAC": [100 / 3, 0], "ADC": [0, 100]}.items()
+    }
+    assert f"mesh 3.00{TIED}µJ, most of it heaters" in drawn.alt
+    assert f"(1.50{TIED}µJ .. 6.00{TIED}µJ)" in drawn.plot.data[0].y[0]
 
 
 def test_numbers_are_short():

@@ -5,7 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from experiments.common.report.drawn import COLOURS, ROW, Drawn, Key, styled
+from experiments.common.report.drawn import COLOURS, ROW, Drawn, Key, broken, styled
 from experiments.common.report.parts import GROUPS
 from experiments.common.report.text import si
 
@@ -20,7 +20,7 @@ def stacked(name: str, title: str, rows: Sequence[dict[str, Any]]) -> Drawn:
     sums = {machine: sum(row["joules"] for row in nominal if row["machine"] == machine) for machine in machines}
     some = [value for value in sums.values() if value > 0]
     shares = bool(some) and max(some) > CROWDED * min(some)
-    labels = {machine: f"{machine}<br>{_range(rows, machine, sums[machine])}" for machine in machines}
+    labels = {machine: f"{broken(machine)}<br>{_range(rows, machine, sums[machine])}" for machine in machines}
     plot, keys = go.Figure(), list[Key]()
     for part, group, colour in _coloured(nominal):
         same = [row for row in nominal if (row["part"], row["group"]) == (part, group)]

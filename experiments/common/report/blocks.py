@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from ep_core.quantity import CASES
 from experiments.common.report.drawn import Drawn
 from experiments.common.report.groups import Group
+from experiments.common.report.parts import Row, summed
+from experiments.common.report.text import TIED, number, si
 
 MANY = 6  # kinds of runs; more of them are rows of a table, not columns
 Cells = Literal["words", "numbers", "sourced"]
@@ -102,3 +105,17 @@ def by_group(
         )
     turned = [[label, *[own[place] for _, own in rows]] for place, label in enumerate(labels)]
     return Table(caption=caption, head=["runs", *[name for name, _ in rows]], rows=turned, folded=folded, cells=cells)
+
+
+def sums(rows: Sequence[Row]) -> Table:
+    """A sample's totals and the chip's, at nominal constants; of the joules, the range."""
+    lines = []
+    for machine, quantity in dict.fromkeys((str(row["machine"]), str(row["quantity"])) for row in rows):
+        own = {"machine": machine, "quantity": quantity}
+        low, joules, high = (summed(rows, "joules", **own, case=case) for case in CASES)
+        others = {name: summed(rows, name, **own, case="nominal") for name in ("seconds", "watts", "mm2")}
+        line = [f"{machine}, {quantity}", si(joules, "J"), f"{si(low, 'J')} .. {si(high, 'J')}"]
+        line += [si(others["seconds"], "s"), si(others["watts"], "W"), f"{number(others['mm2'])}{TIED}mm²"]
+        lines.append(line)
+    head = ["a sample", "joules", "low .. high constants", "lasts", "watts while on", "area"]
+    return Table(caption="Sums over the parts", head=head, rows=lines)

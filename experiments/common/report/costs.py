@@ -1,6 +1,6 @@
 """What a run costs: what each part takes in an event, and the bills of an inference and of a training sample."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ep_core.cost import Cost, Part
@@ -44,8 +44,3 @@ def bills(machine: Machine, label: str) -> list[Row]:
     """Rows as of a comparison's parts.csv, at low, nominal and high constants; none for ideal weights."""
     kept = QUANTITIES if machine.trained.clamps else QUANTITIES[:1]
     return [row for row in rows({label: machine}, {}) if row["quantity"] in kept]  # pyright: ignore[reportReturnType]
-
-
-def summed(table: Sequence[Row], name: str, **wanted: str) -> float:
-    """Sum of a column over the rows that have the wanted values."""
-    return sum(float(row[name]) for row in table if all(row[key] == value for key, value in wanted.items()))

@@ -1,5 +1,6 @@
 """What figures of a report have in common; ink, grid and background are the page's, so that they follow its theme."""
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,3 +56,8 @@ def styled(plot: go.Figure, height: int, **layout: Any) -> go.Figure:  # noqa: A
     plot.update_xaxes(automargin=True, fixedrange=True, gridcolor=GREY, zeroline=False)
     plot.update_yaxes(automargin=True, fixedrange=True, gridcolor=GREY, zeroline=False)
     return plot
+
+
+def broken(label: str) -> str:
+    """A label with a line for each of its parts, if it is long: phones are narrow."""
+    return html.escape(label).replace(", ", ",<br>").replace("_", "<br>") if len(label) > 16 else html.escape(label)

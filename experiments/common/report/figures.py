@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from experiments.common.report.drawn import COLOURS, GREY, ROW, Drawn, Key, styled
+from experiments.common.report.drawn import COLOURS, GREY, ROW, Drawn, Key, broken, styled
 from experiments.common.report.groups import Group
 from experiments.common.report.light import Phases
 
@@ -66,7 +66,7 @@ def test_errors(groups: Sequence[Group]) -> Drawn:
         keys.append(Key(glyph=glyph, colour=colour, label=group.label))
         plot.add_scatter(
             x=[run.folder.summary["test_error"] for run in group.runs],
-            y=[group.label] * len(group.runs),
+            y=[broken(group.label)] * len(group.runs),
             mode="markers",
             marker={"color": colour, "size": 11, "symbol": symbol, "opacity": 0.8},
             text=[f"{group.label}, seed {run.options.seed}" for run in group.runs],
@@ -76,14 +76,14 @@ def test_errors(groups: Sequence[Group]) -> Drawn:
             more[said] = Key(glyph=sign, colour=GREY, label=said)
             plot.add_scatter(
                 x=[value],
-                y=[group.label],
+                y=[broken(group.label)],
                 mode="markers",
                 marker={"color": GREY, "size": 14, "symbol": mark, "line": {"width": 2.5, "color": GREY}},
                 hovertemplate=f"{said}: %{{x:.2f}} %<extra></extra>",
             )
     styled(plot, 80 + ROW * len(groups), hovermode="closest")
     plot.update_xaxes(title="test error [%]", rangemode="tozero")
-    plot.update_yaxes(categoryorder="array", categoryarray=[g.label for g in groups], autorange="reversed")
+    plot.update_yaxes(categoryorder="array", categoryarray=[broken(g.label) for g in groups], autorange="reversed")
     told = "; ".join(f"{group.label} {np.mean(group.values('test_error')):.2f} %" for group in groups)
     return Drawn(
         name="test",

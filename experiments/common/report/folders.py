@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from experiments.common.provenance import COMMAND, TOOLKIT
 from experiments.common.report.bars import stacked
-from experiments.common.report.blocks import Block, Commands, Image, Plot, Section, Table, Text
+from experiments.common.report.blocks import Block, Commands, Image, Plot, Section, Table, Text, sums
 from experiments.common.report.collect import UNRECORDED, Folder, Found
 from experiments.common.report.groups import Group, shown
 from experiments.common.report.parts import Row
 from experiments.common.report.text import TIED, number, si
 
+LONG = 20  # a summary of more numbers is folded
 CHIP = {
     "chip.png": "The mask: waveguides, heaters, wires, pads and fibres.",
     "mzi.png": "One MZI of it: guides, heaters and their wires.",
@@ -25,7 +26,19 @@ def comparison(folder: Folder, place: int) -> Section:
         name, title = f"parts-{place}-{quantity}", f"Joules of one {quantity} sample, by part"
         blocks.append(Plot(drawn=stacked(name, title.replace("one inference sample", "one inference"), rows)))
         blocks.append(_parts(quantity, rows))
-    return Section(name=f"comparison-{place}", title=f"Comparison: {folder.path.name}", blocks=blocks + _common(folder))
+    blocks += [sums(folder.parts), *_errors(folder), *_common(folder)]
+    return Section(name=f"comparison-{place}", title=f"Comparison: {folder.path.name}", blocks=blocks)
+
+
+def _errors(folder: Folder) -> list[Block]:
+    """Those of a comparison's numbers that are errors, with their spread."""
+    rows = [
+        [name.removesuffix("_error").replace("_", " "), number(mean), number(folder.summary.get(f"{name}_std", 0.0), 2)]
+        for name, mean in folder.summary.items()
+        if name.endswith("_error")
+    ]
+    head = ["", "mean", "standard deviation"]
+    return [Table(caption="Test errors [%]", head=head, rows=rows)] if rows else []
 
 
 def _parts(quantity: str, rows: Sequence[Row]) -> Table:
@@ -74,7 +87,8 @@ def _common(folder: Folder) -> list[Block]:
 
 def _summary(folder: Folder) -> Table:
     rows = [[name.replace("_", " "), number(value)] for name, value in folder.summary.items()]
-    return Table(caption="Summary", head=["number", "value"], rows=rows)
+    folded, caption = len(rows) > LONG, f"Summary: {len(rows)} numbers"
+    return Table(caption=caption, head=["number", "value"], rows=rows, folded=folded)
 
 
 def _config(folder: Folder) -> Table:

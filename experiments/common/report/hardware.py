@@ -5,13 +5,12 @@ from pathlib import Path
 
 from rich.progress import track
 
-from ep_core.quantity import CASES
 from experiments.common.report import figures
 from experiments.common.report.bars import stacked
-from experiments.common.report.blocks import Block, Image, Plot, Section, Table, Text, by_group
+from experiments.common.report.blocks import Block, Image, Plot, Section, Table, Text, by_group, sums
 from experiments.common.report.collect import Trained
 from experiments.common.report.constants import constants, named
-from experiments.common.report.costs import Event, bills, events, summed
+from experiments.common.report.costs import Event, bills, events
 from experiments.common.report.groups import Group
 from experiments.common.report.light import phases
 from experiments.common.report.parts import Row
@@ -38,7 +37,7 @@ def costs(groups: Sequence[Group]) -> Section:
         own = [row for row in rows if row["quantity"] == quantity]
         drawn.append(Plot(drawn=stacked(f"joules-{quantity}", JOULES[quantity], own)))
     if rows:
-        drawn += [Text(text=BASIS), _sums(rows)]
+        drawn += [Text(text=BASIS), sums(rows)]
     ledgers = [group.runs[0].ledger.as_dict() for group in groups]
     counts = [(name, [f"{ledger[name]:,}" for ledger in ledgers]) for name in ledgers[0]]
     caption = "What the ledger counted, in the first seed's run"
@@ -51,20 +50,6 @@ BASIS = (
     "What the ledger counted times what each part costs, for the first seed of each kind of run: training as it was, "
     "inference of the test images. One sample goes through after the other; lasers and heaters are on all the time."
 )
-
-
-def _sums(rows: Sequence[Row]) -> Table:
-    """A sample's totals and the chip's, at nominal constants; of the joules, the range."""
-    lines = []
-    for machine, quantity in dict.fromkeys((str(row["machine"]), str(row["quantity"])) for row in rows):
-        own = {"machine": machine, "quantity": quantity}
-        low, joules, high = (summed(rows, "joules", **own, case=case) for case in CASES)
-        others = {name: summed(rows, name, **own, case="nominal") for name in ("seconds", "watts", "mm2")}
-        line = [f"{machine}, {quantity}", si(joules, "J"), f"{si(low, 'J')} .. {si(high, 'J')}"]
-        line += [si(others["seconds"], "s"), si(others["watts"], "W"), f"{number(others['mm2'])}{TIED}mm²"]
-        lines.append(line)
-    head = ["a sample", "joules", "low .. high constants", "lasts", "watts while on", "area"]
-    return Table(caption="Sums over the parts", head=head, rows=lines)
 
 
 def _events(label: str, found: Sequence[Event]) -> Table:

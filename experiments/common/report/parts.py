@@ -2,6 +2,7 @@
 
 import csv
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 NUMBERS = ("joules", "seconds", "watts", "mm2")
@@ -42,3 +43,8 @@ def _row(row: dict[str, str], place: str) -> Row:
         if not (math.isfinite(numbers[name]) and numbers[name] >= 0):
             raise ValueError(f"{place}: {name} must be a number of zero or more, not {row[name]!r}")
     return {**row, **numbers}
+
+
+def summed(table: Sequence[Row], name: str, **wanted: str) -> float:
+    """Sum of a column over the rows that have the wanted values."""
+    return sum(float(row[name]) for row in table if all(row[key] == value for key, value in wanted.items()))
