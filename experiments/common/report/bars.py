@@ -5,7 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from experiments.common.report.drawn import COLOURS, ROW, Drawn, Key, broken, styled
+from experiments.common.report.drawn import COLOURS, Drawn, Key, broken, rows_height, styled
 from experiments.common.report.parts import GROUPS
 from experiments.common.report.text import si
 
@@ -37,7 +37,7 @@ def stacked(name: str, title: str, rows: Sequence[dict[str, Any]]) -> Drawn:
             textposition="none",
             hovertemplate=f"{part} ({group}): %{{text}}<extra></extra>",
         )
-    styled(plot, 80 + (ROW + 20) * len(machines), barmode="stack", hovermode="closest", bargap=0.35)
+    styled(plot, 80 + rows_height(list(labels.values())), barmode="stack", hovermode="closest", bargap=0.35)
     plot.update_xaxes(title="share of the joules [%]" if shares else "joules [J]", rangemode="tozero")
     plot.update_yaxes(categoryorder="array", categoryarray=list(labels.values()), autorange="reversed")
     told = "; ".join(

@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 # Each at least 3:1 against the light and the dark page (a test)
 COLOURS = ("#2f7ed8", "#c8681a", "#2c9460", "#9361d2", "#d0485a", "#16899a", "#98781a", "#c356a0")
 GREY = "#7d848d"
-ROW = 46  # pixels of a bar or a row of dots
+ROW = 46  # pixels of a row of dots, if its label is short
+LINE = 17  # pixels of a line of a label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,3 +62,8 @@ def styled(plot: go.Figure, height: int, **layout: Any) -> go.Figure:  # noqa: A
 def broken(label: str) -> str:
     """A label with a line for each of its parts, if it is long: phones are narrow."""
     return html.escape(label).replace(", ", ",<br>").replace("_", "<br>") if len(label) > 16 else html.escape(label)
+
+
+def rows_height(labels: Sequence[str]) -> int:
+    """Pixels of rows that are equally high, and so that no label touches the next."""
+    return len(labels) * max(ROW, *[LINE * (label.count("<br>") + 1) + 12 for label in labels])

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from experiments.common.report.drawn import COLOURS, GREY, ROW, Drawn, Key, broken, styled
+from experiments.common.report.drawn import COLOURS, GREY, Drawn, Key, broken, rows_height, styled
 from experiments.common.report.groups import Group
 from experiments.common.report.light import Phases
 
@@ -45,7 +45,9 @@ def curves(groups: Sequence[Group]) -> Drawn:
                     hovertemplate=f"{said}, seed {run.options.seed}: %{{y:.2f}} %",
                 )
     styled(plot, 380, hovermode="closest")
-    plot.update_xaxes(title="epoch", tickformat="d", nticks=8)
+    plot.update_xaxes(
+        title="epoch", tick0=0, dtick=-(-max(len(run.history) for group in groups for run in group.runs) // 8)
+    )
     plot.update_yaxes(title="error [%]", type="log", tickvals=DECADES, ticktext=[f"{tick:g}" for tick in DECADES])
     last = "; ".join(f"{group.label} ends at {group.runs[0].history[-1]['val_error']:.2f} %" for group in groups)
     return Drawn(
@@ -81,7 +83,7 @@ def test_errors(groups: Sequence[Group]) -> Drawn:
                 marker={"color": GREY, "size": 14, "symbol": mark, "line": {"width": 2.5, "color": GREY}},
                 hovertemplate=f"{said}: %{{x:.2f}} %<extra></extra>",
             )
-    styled(plot, 80 + ROW * len(groups), hovermode="closest")
+    styled(plot, 80 + rows_height([broken(group.label) for group in groups]), hovermode="closest")
     plot.update_xaxes(title="test error [%]", rangemode="tozero")
     plot.update_yaxes(categoryorder="array", categoryarray=[broken(g.label) for g in groups], autorange="reversed")
     told = "; ".join(f"{group.label} {np.mean(group.values('test_error')):.2f} %" for group in groups)

@@ -77,6 +77,9 @@ def grouped(runs: list[Trained]) -> list[Group]:
     asked = [shortest(options) for options in found]
     chosen = differing(asked)
     labels = [_label(options, mine, chosen) for options, mine in zip(found, asked, strict=True)]
+    kinds = [name for name in chosen if any(isinstance(getattr(options, name), str) for options in found)]
+    short = [_label(options, mine, kinds) for options, mine in zip(found, asked, strict=True)]
+    labels = short if len(set(short)) == len(short) else labels
     return [
         Group(label=label if labels.count(label) == 1 else f"{label} ({own[0].folder.path.name})", runs=own, asked=mine)
         for label, own, mine in zip(labels, found.values(), asked, strict=True)
