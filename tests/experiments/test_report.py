@@ -12,12 +12,13 @@ import pytest
 import tyro
 from plotly.offline import get_plotlyjs
 
+from ep_core import Ledger
 from experiments import layout, mnist, report, seeds, train
 from experiments.common.folder import write_config
 from experiments.common.options import TrainOptions
 from experiments.common.provenance import MADE_BY, TOOLKIT, command
 from experiments.common.report.bars import stacked
-from experiments.common.report.collect import collect
+from experiments.common.report.collect import Folder, Trained, collect
 from experiments.common.report.drawn import COLOURS, GREY
 from experiments.common.report.groups import grouped, shortest
 from experiments.common.report.light import phases
@@ -83,13 +84,29 @@ def test_nothing_comes_from_elsewhere(page):
 def test_seeds_are_one_row_with_their_spread(runs):
     groups = grouped(collect((runs,)).runs)
     assert [(group.label, len(group.runs)) for group in groups] == [
-        ("crossbar", 1), ("ideal", 2), ("photonic, tile 4", 1)
+        ("crossbar", 1), ("ideal", 2), ("photonic", 1)
     ]  # fmt: skip
     values = [json.loads((runs / f"ideal{n}/summary.json").read_text())["test_error"] for n in (0, 1)]
     spread = groups[1].spread("test_error")
     assert spread.mean == pytest.approx(sum(values) / 2)
     assert spread.std == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
     assert groups[0].spread("logistic_error") is None
+
+
+def test_kinds_of_runs_are_told_apart():
+    folder = Folder(path=Path("x"), config={}, summary={}, made_by={}, pictures=[])
+    every = [{}, {"crosstalk": 0.0}, {"backend": "ideal"}, {"backend": "ideal", "beta": 0.3, "seed": 4}]
+
+    def labels(*several):
+        made = [
+            Trained(folder=folder, options=resolve(TrainOptions(**own)), history=[], ledger=Ledger()) for own in several
+        ]
+        return [group.label for group in grouped(made)]
+
+    assert labels(every[0], every[2]) == ["photonic", "ideal"]
+    assert labels(every[0], every[1]) == ["crosstalk 0.02", "crosstalk 0"]
+    assert labels(*every) == ["photonic", "photonic, crosstalk 0", "ideal", "ideal, beta 0.3"]
+    assert labels(every[3]) == ["digits, ideal"]
 
 
 def test_light_is_that_of_both_phases(runs):
