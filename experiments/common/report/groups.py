@@ -112,7 +112,8 @@ def differing(every: list[TrainOptions]) -> list[str]:
 def _label(options: TrainOptions, asked: TrainOptions, chosen: list[str]) -> str:
     """Say what was asked for, and what kinds of things were settled; where that is nothing, all that differs."""
     settled = {name: getattr(options, name) for name in chosen if getattr(options, name) is not None}
-    own = [name for name, v in settled.items() if isinstance(v, str) or getattr(asked, name) not in (None, False)]
+    given = [name for name in settled if not any(getattr(asked, name) is nothing for nothing in (None, False))]
+    own = [name for name, value in settled.items() if isinstance(value, str) or name in given]
     told = [(name, settled[name]) for name in own or settled]
     parts = [value if isinstance(value, str) else f"{name.replace('_', ' ')} {shown(value)}" for name, value in told]
     return ", ".join(parts) or f"{options.dataset}, {options.backend}"
