@@ -121,6 +121,10 @@ def test_paper_is_light_and_shows_everything(visit):
     assert not tab.query_selector("details:not([open])")
     widths = tab.eval_on_selector_all(".main-svg", "all => all.map(one => one.getBoundingClientRect().width)")
     assert max(widths) <= 660
+    # Between the margins of A4; a browser would shrink all that is wider.
+    tab.set_viewport_size({"width": 690, "height": 900})
+    wide = "all => all.filter(one => one.getBoundingClientRect().right > 691).length"
+    assert tab.eval_on_selector_all("table, figure, pre, img", wide) == 0
     tab.evaluate("dispatchEvent(new Event('afterprint'))")
     assert tab.query_selector("details:not([open])")
     assert tab.pdf(format="A4").startswith(b"%PDF")

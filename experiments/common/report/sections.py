@@ -54,4 +54,4 @@ def told(spread: Spread | None) -> str:
     """Mean ± standard deviation, as far as there are any."""
     if spread is None:
         return "-"
-    return number(spread.mean) + (f"{TIED}±{TIED}{number(spread.std, 2)}" if spread.count > 1 and spread.std else "")
+    return number(spread.mean) + (f" ±{TIED}{number(spread.std, 2)}" if spread.count > 1 and spread.std else "")
