@@ -18,7 +18,7 @@ import numpy as np
 import sax
 import torch
 
-from experiments.common.folder import new_folder, write_json
+from experiments.common.folder import new_folder, write_config, write_json
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
 from photonic_ep import circuit, clements, models
@@ -128,7 +128,7 @@ def main(options: CircuitOptions) -> int:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core for sax, too
     jax.config.update("jax_enable_x64", True)
     summary = first_results() | {k: v for name in options.cases for k, v in compare(name, options.rounds).items()}
-    write_json(folder / "config.json", {"rounds": options.rounds, "cases": list(options.cases)})
+    write_config(folder, options, {"rounds": options.rounds, "cases": list(options.cases)})
     write_json(folder / "summary.json", summary)
     bars = {name: bar for name, bar in BARS.items() if name in summary}
     return verdict(show(summary, bars, "circuits: sax's time / ours"), check=options.check)

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.timing import clock
 from electronic_ep import Wires, effective
 from electronic_ep.crosscheck import badcrossbar
-from experiments.common.folder import new_folder, write_json
+from experiments.common.folder import new_folder, write_config, write_json
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
 
@@ -57,7 +57,7 @@ def main(options: CrossbarOptions) -> int:
     # SuperLU, which badcrossbar solves with, would share its products among threads, and processor time counts them all
     with threadpool_limits(1):
         summary = measure(options)
-    write_json(folder / "config.json", {"sizes": options.sizes, "rounds": options.rounds})
+    write_config(folder, options, {"sizes": options.sizes, "rounds": options.rounds})
     write_json(folder / "summary.json", summary)
     bars = {name: bar for name, bar in BARS.items() if name in summary}
     return verdict(show(summary, bars, f"crossbars with wires -> {folder}"), check=options.check)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from benchmarks.timing import clock
 from ep_core import DenseWeight, GaussSeidel, Network, Symmetric, Updater, kernel, one_hot
-from experiments.common.folder import new_folder, write_json
+from experiments.common.folder import new_folder, write_config, write_json
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
 
@@ -66,7 +66,7 @@ def main(options: EPOptions) -> int:
         if theirs is not None:
             summary[f"laborieux_b{batch}"] = times["laborieux"] / times["ours"]
             summary[f"laborieux_torch_b{batch}"] = times["laborieux"] / times["torch"]
-    write_json(folder / "config.json", {"laborieux": theirs is not None, "rounds": options.rounds})
+    write_config(folder, options, {"laborieux": theirs is not None, "rounds": options.rounds})
     write_json(folder / "summary.json", summary)
     bars = {name: bar for name, bar in BARS.items() if name in summary}
     return verdict(show(summary, bars, f"784-512-10, symmetric, 20 + 4 + 4 sweeps -> {folder}"), check=options.check)

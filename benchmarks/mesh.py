@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from benchmarks.timing import clock
-from experiments.common.folder import new_folder, write_json
+from experiments.common.folder import new_folder, write_config, write_json
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
 from photonic_ep import clements, decompose, models, reck
@@ -73,7 +73,7 @@ def main(options: MeshOptions) -> int:
         summary["sax_8x100"] = against_sax(options.rounds)
     if options.neurophox is not None:
         summary["neurophox_64"] = against_neurophox(options.neurophox, options.rounds)
-    write_json(folder / "config.json", {"rounds": options.rounds})
+    write_config(folder, options, {"rounds": options.rounds})
     write_json(folder / "summary.json", summary)
     bars = {name: bar for name, bar in BARS.items() if name in summary}
     return verdict(show(summary, bars, f"meshes against a dense product -> {folder}"), check=options.check)

@@ -81,7 +81,7 @@ def errors(
 
 
 def _slope(network: Network, layer: int, drive: Float[Tensor, "batch n"]) -> Float[Tensor, "batch n"]:
-    """rho'(u)."""
+    """rho'(u): of the smooth transfer, also where states have levels."""
     with torch.enable_grad():
         u = drive.detach().requires_grad_()
-        return torch.autograd.grad(network.activations[layer](u).sum(), u)[0]
+        return torch.autograd.grad(network.activations[layer].rho(u).sum(), u)[0]

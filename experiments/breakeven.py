@@ -12,7 +12,7 @@ from pathlib import Path
 from electronic_ep import Accelerator, presets
 from ep_core.quantity import CASES, moved
 from experiments.common.building import Limits
-from experiments.common.folder import new_folder, write_json
+from experiments.common.folder import new_folder, write_config, write_json
 from experiments.common.pictures import save
 from experiments.common.pictures_products import sizes_picture, tornado_picture
 from experiments.common.products import (
@@ -61,7 +61,7 @@ def main(options: BreakevenOptions) -> int:
     if not 1 <= options.bits <= 12:
         raise ValueError(f"--bits must be 1 to 12, not {options.bits}")
     folder = new_folder(options.out, "breakeven")
-    write_json(folder / "config.json", {"bits": options.bits, "claims": CLAIMS, "band_pj": BAND})
+    write_config(folder, options, {"bits": options.bits, "claims": CLAIMS, "band_pj": BAND})
     optics = {name: Optics.of(DEVICES[d], Limits(bits=options.bits)) for name, d in SHIFTERS.items()}
     lines = {name: [photonic(own, n) for n in SIZES] for name, own in optics.items()}
     memristors = Memristors(chip=presets.CMO_HFOX)

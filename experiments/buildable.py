@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from experiments.common.building import STRATEGIES, Building, Limits, build
-from experiments.common.folder import new_folder, write_json
+from experiments.common.folder import new_folder, write_config, write_json
 from experiments.common.pictures import save
 from experiments.common.pictures_machines import building_picture
 from experiments.common.resolve import DEVICES
@@ -56,7 +56,7 @@ def main(options: BuildableOptions) -> int:
     folder = new_folder(options.out, "buildable")
     networks = NETWORKS if options.sizes is None else {"yours": options.sizes}
     plans = plan(networks, options.sweeps)
-    write_json(folder / "config.json", {"sizes": options.sizes, "sweeps": options.sweeps, "limits": asdict(Limits())})
+    write_config(folder, options, {"sizes": options.sizes, "sweeps": options.sweeps, "limits": asdict(Limits())})
     write_json(folder / "summary.json", summarise(plans))
     save(building_picture(plans, Limits()), folder / "buildable.png")
     grid(COLUMNS, [row(key, found) for key, found in plans.items()], f"buildable? -> {folder}", folder / "table.csv")

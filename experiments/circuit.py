@@ -13,7 +13,7 @@ import torch
 import tyro
 
 from experiments.common.circuits import library, read_netlist, save_netlist, settings_of
-from experiments.common.folder import new_folder, write_json, write_text
+from experiments.common.folder import new_folder, write_config, write_json, write_text
 from experiments.common.pictures import save, spectrum
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
@@ -80,7 +80,7 @@ def main(options: CircuitOptions) -> int:
     power = np.abs(s[:, :, whole.ports.index(into)]) ** 2
     decibel = {port: 10 * np.log10(np.maximum(power[:, n], 1e-12)) for n, port in enumerate(whole.ports)}
     summary |= {f"{port}_max_db": float(values.max()) for port, values in decibel.items()}
-    write_json(folder / "config.json", {"netlist": str(options.netlist), "into": into, "engine": options.engine})
+    write_config(folder, options, {"netlist": str(options.netlist), "into": into, "engine": options.engine})
     write_text(folder / "transmission.csv", _csv(wl.numpy(), decibel))
     save_netlist(folder / "netlist.yml", whole.netlist(**settings))
     write_json(folder / "summary.json", summary)

@@ -26,6 +26,7 @@ from experiments import (
     train,
 )
 from experiments import layout as layouts
+from experiments import report as reports
 from experiments.common.options import TrainOptions
 from experiments.common.shell import run
 
@@ -45,6 +46,7 @@ SCRIPTS: dict[str, tuple[Callable[[Any], int], type]] = {
     "deployed": (deployed.main, deployed.DeployedOptions),
     "noise": (noise.main, noise.NoiseOptions),
     "layout": (layouts.main, layouts.LayoutOptions),
+    "report": (reports.main, reports.ReportOptions),
     "convert": (convert.main, convert.ConvertOptions),
     "circuit": (circuit.main, circuit.CircuitOptions),
     "pulse": (pulse.main, pulse.PulseOptions),

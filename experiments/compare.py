@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from experiments import buildable
-from experiments.common.folder import begun_or_new, write_json
+from experiments.common.folder import begun_or_new, write_config, write_json
 from experiments.common.machines import (
     Machine,
     missing_sources,
@@ -80,7 +80,7 @@ def main(options: CompareOptions) -> int:
     plans = buildable.plan({options.dataset: NETS["layered", options.dataset]["sizes"]}, COMMON.steps[0])
     lines = [buildable.row(key, found) for key, found in plans.items()]
     grid(buildable.COLUMNS, lines, "can it be built?", folder / "buildable.csv")
-    write_json(folder / "config.json", {"dataset": options.dataset, "seeds": options.seeds, "tune": options.tune})
+    write_config(folder, options, {"dataset": options.dataset, "seeds": options.seeds, "tune": options.tune})
     if options.tune:
         return tune(options, folder)
     runs = run_rows(recipes(options), seeds=options.seeds, jobs=options.jobs, folder=folder)

@@ -15,7 +15,7 @@ from rich.progress import track
 from electronic_ep import CrossbarWeight, spice
 from experiments.common.build import build
 from experiments.common.converted import Tile, counts, of_layer, to_sax, to_spice, to_weights
-from experiments.common.folder import new_folder, write_json
+from experiments.common.folder import new_folder, write_config, write_json
 from experiments.common.rundir import RunDirectory
 from experiments.common.table import Bar, show, verdict
 from photonic_ep import MeshWeight
@@ -62,8 +62,7 @@ def main(options: ConvertOptions) -> int:
         made, tiles = partial(to_weights, job.network, suffix=options.to), (1, 1)
     chosen = [options.tile] if options.tile is not None else list(product(*map(range, tiles)))
     folder = new_folder(options.out, f"convert-{options.to}")
-    config = {n: str(v) for n, v in vars(options).items() if n not in ("out", "check")}
-    write_json(folder / "config.json", config)
+    write_config(folder, options, {n: str(v) for n, v in vars(options).items() if n not in ("out", "check")})
     off = [error for tile in track(chosen, "files") for error in made(tile=tile, folder=folder)]
     summary = {"max_error": max(off)} if off else {}
     write_json(folder / "summary.json", summary)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from experiments.common.build import Job, build
 from experiments.common.deploying import deployed_error
-from experiments.common.folder import begun_or_new, write_json
+from experiments.common.folder import begun_or_new, write_config, write_json
 from experiments.common.options import TrainOptions
 from experiments.common.pictures import save
 from experiments.common.pictures_machines import deployed_picture
@@ -52,7 +52,7 @@ def main(options: DeployedOptions) -> int:
     if min((*options.crosstalk, *options.ohm), default=0.0) < 0 or not (options.crosstalk and options.ohm):
         raise ValueError(f"--crosstalk and --ohm must not be negative or empty: {options.crosstalk}, {options.ohm}")
     folder = begun_or_new(options.out, "deployed")
-    write_json(folder / "config.json", {"crosstalk": list(options.crosstalk), "ohm": list(options.ohm)})
+    write_config(folder, options, {"crosstalk": list(options.crosstalk), "ohm": list(options.ohm)})
     devices = {f"crosstalk_{c:g}": replace(MESH, crosstalk=c) for c in options.crosstalk}
     devices |= {f"ohm_{r:g}": replace(ARRAY, wire_ohm=r, terminals=ENDS) for r in options.ohm}
     devices = {name: replace(device, epochs=options.epochs) for name, device in devices.items()}

@@ -25,7 +25,7 @@ from ep_core import (
     relax,
     unrolled_gradient,
 )
-from experiments.common.folder import new_folder, write_json
+from experiments.common.folder import new_folder, write_config, write_json
 from experiments.common.referees import EXACT, by_newton, of_run, problem, uncrossed
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
@@ -72,7 +72,7 @@ def main(options: GradientsOptions) -> int:
     if options.run is not None:
         own = of_run(options.run, options.batch)
         folder = new_folder(options.out, "gradients")
-        write_json(folder / "config.json", {"run": str(options.run), "batch": options.batch})
+        write_config(folder, options, {"run": str(options.run), "batch": options.batch})
         write_json(folder / "summary.json", own)
         return verdict(show(own, {}, f"{options.run}: relative errors and cosines to the adjoint"), check=False)
     folder = new_folder(options.out, "gradients")
@@ -80,7 +80,7 @@ def main(options: GradientsOptions) -> int:
     cases = [(backend, depth) for backend in ("dense", "mesh") for depth in HIDDEN]
     for backend, depth in track(cases, description="estimators"):
         summary |= {f"{name}_{backend}_{depth}": value for name, value in errors(backend, depth, options).items()}
-    write_json(folder / "config.json", {"batch": options.batch, "seed": options.seed})
+    write_config(folder, options, {"batch": options.batch, "seed": options.seed})
     write_json(folder / "summary.json", summary)
     bars = {f"{name}_{backend}_{depth}": bar for name, bar in BARS.items() for backend, depth in cases}
     return verdict(show(summary, bars, f"relative errors to the adjoint -> {folder}"), check=options.check)

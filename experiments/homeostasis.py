@@ -18,7 +18,7 @@ from ep_core import AsymEP, HolomorphicField, Nudging, VectorField
 from ep_core import data as datasets
 from ep_core.data import Split
 from experiments.common import untied
-from experiments.common.folder import new_folder, write_json
+from experiments.common.folder import new_folder, write_config, write_json
 from experiments.common.pictures import homeostasis_picture, save
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
@@ -69,7 +69,7 @@ def main(options: HomeostasisOptions) -> int:
     data = datasets.digits() if options.dataset == "digits" else datasets.mnist(options.data_dir)
     data = untied.subset(data, images)
     folder = new_folder(options.out, f"homeostasis-{options.dataset}")
-    write_json(folder / "config.json", {k: str(v) for k, v in asdict(options).items() if k not in ("out", "check")})
+    write_config(folder, options, {k: str(v) for k, v in asdict(options).items() if k not in ("out", "check")})
     split = Split(data.validation.x[: options.samples].double(), data.validation.labels[: options.samples])
     aligned = {angle: align(angle, split) for angle in track(untied.ANGLES, "alignment")}
     tasks = [(method, seed) for method in untied.METHODS for seed in range(options.seeds)]

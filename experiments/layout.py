@@ -18,7 +18,7 @@ from scipy.stats import unitary_group
 
 from ep_core.checkpoint import write_atomic
 from experiments.common.build import build
-from experiments.common.folder import new_folder, write_json
+from experiments.common.folder import new_folder, write_config, write_json
 from experiments.common.pictures import save, sweep_picture
 from experiments.common.rundir import RunDirectory
 from experiments.common.shell import run
@@ -84,7 +84,7 @@ def main(options: LayoutOptions) -> int:
     check_room(tile.modes, GPDK)
     folder = new_folder(options.out, "layout")
     config = {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items() if k not in ("out", "check")}
-    write_json(folder / "config.json", config)
+    write_config(folder, options, config)
     plain = {f"{r},{c}": [np.real(t).tolist(), np.imag(t).tolist()] for (r, c), t in targets.items()}
     write_json(folder / "target.json", plain)
     write_json(folder / "errors.json", {f"{r},{c}": own for (r, c), own in errors.items()})

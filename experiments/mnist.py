@@ -9,7 +9,7 @@ docs/learning.md, meshes.md and crossbars.md; rows can be chosen.
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experiments.common.folder import begun_or_new, write_json
+from experiments.common.folder import begun_or_new, write_config, write_json
 from experiments.common.options import TrainOptions
 from experiments.common.pictures import rows_strip, save
 from experiments.common.rows import Results, means, run_rows
@@ -147,7 +147,7 @@ def main(options: MnistOptions) -> int:
     if unknown or not options.rows or options.seeds < 1 or options.jobs < 1:
         raise ValueError(f"--rows must be of {', '.join(RECIPES)}, --seeds and --jobs at least 1; got {options.rows}")
     folder = begun_or_new(options.out, "mnist")
-    write_json(folder / "config.json", {"rows": list(options.rows), "seeds": options.seeds})
+    write_config(folder, options, {"rows": list(options.rows), "seeds": options.seeds})
     chosen = {row: replace(RECIPES[row], data_dir=options.data_dir) for row in options.rows}
     runs = run_rows(chosen, seeds=options.seeds, jobs=options.jobs, folder=folder)
     summary = summarise(runs)

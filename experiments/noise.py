@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.progress import track
 
 from experiments.common.deploying import effective_bits
-from experiments.common.folder import begun_or_new, write_json
+from experiments.common.folder import begun_or_new, write_config, write_json
 from experiments.common.options import TrainOptions
 from experiments.common.pictures import save
 from experiments.common.pictures_machines import bits_picture, noise_picture
@@ -55,7 +55,7 @@ def main(options: NoiseOptions) -> int:
     if min(options.seeds, options.jobs, options.epochs) < 1 or not 1 <= options.levels <= 4 or not options.betas:
         raise ValueError("--seeds, --jobs and --epochs must be at least 1, --levels 1 to 4, --betas not empty")
     folder = begun_or_new(options.out, "noise")
-    write_json(folder / "config.json", {"betas": list(options.betas), "epochs": options.epochs})
+    write_config(folder, options, {"betas": list(options.betas), "epochs": options.epochs})
     recipes = {name_of(*key): recipe for key, recipe in rows(options).items()}
     found = means(run_rows(recipes, seeds=options.seeds, jobs=options.jobs, folder=folder))
     middle = sorted(options.betas)[len(options.betas) // 2]

@@ -14,7 +14,7 @@ import torch
 from rich.progress import track
 from scipy.stats import unitary_group
 
-from experiments.common.folder import new_folder, write_json
+from experiments.common.folder import new_folder, write_config, write_json
 from experiments.common.pictures import programming_picture, save
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
@@ -78,7 +78,7 @@ def main(options: ProgrammingOptions) -> int:
     summary |= figures(found)
     bars = {name: Bar(most=1e-13) for name in summary if name.startswith("exact_")}
     bars |= {"exponent": Bar(least=1.8, most=2.2), "configured_to_corrected": Bar(most=1.1)}
-    write_json(folder / "config.json", {k: v for k, v in vars(options).items() if k not in ("out", "check")})
+    write_config(folder, options, {k: v for k, v in vars(options).items() if k not in ("out", "check")})
     write_json(folder / "summary.json", summary)
     save(programming_picture(found), folder / "programming.png")
     return verdict(

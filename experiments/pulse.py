@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from experiments.common.circuits import LIBRARY, add_drop_ring, drawn_mesh, read_netlist
-from experiments.common.folder import new_folder, write_json
+from experiments.common.folder import new_folder, write_config, write_json
 from experiments.common.pictures import save, transients
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
@@ -75,7 +75,7 @@ def main(options: PulseOptions) -> int:
             for port, field in own.items()
         )
     folder = new_folder(options.out, "pulse")
-    write_json(folder / "config.json", {"circuit": str(options.circuit), "into": into, "dt_fs": options.dt_fs})
+    write_config(folder, options, {"circuit": str(options.circuit), "into": into, "dt_fs": options.dt_fs})
     write_json(folder / "summary.json", summary)
     power = {name: {port: field.abs().square() for port, field in own.items()} for name, own in fields.items()}
     seen = {

@@ -9,7 +9,7 @@ import statistics
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experiments.common.folder import begun_or_new, write_json
+from experiments.common.folder import begun_or_new, write_config, write_json
 from experiments.common.options import TrainOptions
 from experiments.common.pictures import pulses_picture, save
 from experiments.common.rows import Results, means, run_rows
@@ -83,7 +83,7 @@ def main(options: PulsesOptions) -> int:
     if not options.bits or not all(2 <= bits <= 24 for bits in options.bits):
         raise ValueError(f"--bits must be of 2 to 24, not {options.bits}")
     folder = begun_or_new(options.out, "pulses")
-    write_json(folder / "config.json", {"bits": list(options.bits), "seeds": options.seeds, "epochs": options.epochs})
+    write_config(folder, options, {"bits": list(options.bits), "seeds": options.seeds, "epochs": options.epochs})
     recipes = {f"{s}_{bits}": replace(recipe, levels=bits) for s, recipe in SCHEMES.items() for bits in options.bits}
     recipes = {name: replace(r, epochs=options.epochs) for name, r in ({"ideal": IDEAL} | recipes).items()}
     runs = run_rows(recipes, seeds=options.seeds, jobs=options.jobs, folder=folder)

@@ -14,7 +14,7 @@ from rich.progress import track
 from electronic_ep import spice
 from ep_core import data as datasets
 from experiments.common.controls import logistic_error
-from experiments.common.folder import new_folder, write_json
+from experiments.common.folder import new_folder, write_config, write_json
 from experiments.common.pictures import save
 from experiments.common.resistive import Trained, diode_errors, gradient_errors, picture, train
 from experiments.common.shell import run
@@ -53,7 +53,7 @@ def main(options: ResistiveOptions) -> int:
         raise ValueError("--seeds, --epochs and --samples must be at least 1")
     folder, data = new_folder(options.out, "resistive"), datasets.digits()
     numbers = ("seed", "seeds", "epochs", "samples")
-    write_json(folder / "config.json", {name: getattr(options, name) for name in numbers})
+    write_config(folder, options, {name: getattr(options, name) for name in numbers})
     tasks = [(options.seed + n, frozen) for frozen in (False, True) for n in range(options.seeds)]
     runs = [train(data, seed, options.epochs, frozen=frozen) for seed, frozen in track(tasks, "training")]
     summary = summarise(runs[: options.seeds], runs[options.seeds :])

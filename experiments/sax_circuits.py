@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from experiments.common.circuits import library, read_netlist
-from experiments.common.folder import new_folder, write_json
+from experiments.common.folder import new_folder, write_config, write_json
 from experiments.common.pictures import beside_sax, save
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
@@ -51,7 +51,7 @@ def main(options: SaxOptions) -> int:
             port: (np.abs(ours.numpy()[:, n, 0]) ** 2, np.abs(theirs[:, n, 0]) ** 2) for n, port in enumerate(ports)
         }
     folder = new_folder(options.out, "sax-circuits")
-    write_json(folder / "config.json", {"netlists": [file.name for file in files], "points": options.points})
+    write_config(folder, options, {"netlists": [file.name for file in files], "points": options.points})
     write_json(folder / "summary.json", summary)
     save(beside_sax(wl, curves), folder / "circuits.png")
     bars = {name: Bar(most=1e-10) for name in summary}

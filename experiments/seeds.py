@@ -12,7 +12,7 @@ from joblib import Parallel, delayed
 from rich.progress import track
 
 from experiments import train
-from experiments.common.folder import new_folder, write_json
+from experiments.common.folder import new_folder, write_config, write_json
 from experiments.common.options import TrainOptions
 from experiments.common.pictures import save, seed_strip
 from experiments.common.shell import run
@@ -53,7 +53,7 @@ def main(options: SeedsOptions) -> int:
     if options.seeds < 1 or options.jobs < 1:
         raise ValueError(f"--seeds and --jobs must be at least 1, not {options.seeds} and {options.jobs}")
     folder = new_folder(options.out, f"seeds-{options.dataset}")
-    write_json(folder / "config.json", {"dataset": options.dataset, "seeds": options.seeds})
+    write_config(folder, options, {"dataset": options.dataset, "seeds": options.seeds})
     tasks = [
         TrainOptions(
             dataset=options.dataset,

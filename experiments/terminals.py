@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from experiments.common.build import build_network
-from experiments.common.folder import begun_or_new, write_json
+from experiments.common.folder import begun_or_new, write_config, write_json
 from experiments.common.options import TrainOptions
 from experiments.common.pictures import save, terminals_picture
 from experiments.common.resolve import resolve
@@ -53,7 +53,7 @@ def main(options: TerminalsOptions) -> int:
     if min(options.seeds, options.jobs, options.epochs) < 1 or min(options.sense, default=-1) < 0:
         raise ValueError("--seeds, --jobs and --epochs must be at least 1, --sense at least 0")
     folder = begun_or_new(options.out, "terminals")
-    write_json(folder / "config.json", {n: getattr(options, n) for n in ("sense", "seeds", "epochs")})
+    write_config(folder, options, {n: getattr(options, n) for n in ("sense", "seeds", "epochs")})
     recipes = {f"{m}_{r}": at(replace(PLAIN, epochs=options.epochs), r, m) for m in METHODS for r in options.sense}
     runs = run_rows(recipes, seeds=options.seeds, jobs=options.jobs, folder=folder)
     summary = summarise(runs, options.sense)

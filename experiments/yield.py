@@ -12,7 +12,7 @@ import torch
 import tyro
 
 from experiments.common.circuits import drawn_mesh, library, read_netlist
-from experiments.common.folder import new_folder, write_json, write_text
+from experiments.common.folder import new_folder, write_config, write_json, write_text
 from experiments.common.pictures import save, yield_picture
 from experiments.common.shell import run
 from experiments.common.spread import Spread, Varied, error, error_slopes, knobs
@@ -85,7 +85,7 @@ def main(options: YieldOptions) -> int:
     for kind in ("splitting", "width", "heater"):
         summary[f"{kind}_share"] = sum(float(x) for k, x in zip(varied.knobs, share, strict=True) if k.kind == kind)
     folder = new_folder(options.out, "yield")
-    write_json(folder / "config.json", {"merit": options.merit, "limit": limit, "seed": options.seed, "wl": options.wl})
+    write_config(folder, options, {"merit": options.merit, "limit": limit, "seed": options.seed, "wl": options.wl})
     write_json(folder / "summary.json", summary)
     rows = [f"{knob.label},{knob.kind},{value:.9g}" for knob, value in zip(varied.knobs, slope.tolist(), strict=True)]
     write_text(folder / "sensitivities.csv", "\n".join(["knob,kind,merit_per_sigma", *rows]) + "\n")

@@ -21,6 +21,7 @@ TEXT = (ROOT / "docs" / "circuits.md").read_text()
 CROSSBARS = (ROOT / "docs" / "crossbars.md").read_text()
 INTEROPERATE = (ROOT / "docs" / "interoperate.md").read_text()
 SWEEPS = (ROOT / "docs" / "sweeps.md").read_text()
+REPORT = (ROOT / "docs" / "report.md").read_text()
 PREAMBLE, *COLUMNS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 ROWS = list(zip(COLUMNS[::2], COLUMNS[1::2], strict=True))
 jax.config.update("jax_enable_x64", True)
@@ -110,7 +111,7 @@ def test_interoperation_runs_as_printed(capsys):
     assert abs(complex(scope["s"]["in_0", "out_3"]) - t[3, 0]) < 1e-12
 
 
-COMMANDS = re.findall(r"^python experiments/(.*?)(?:#.*)?$", TEXT + CROSSBARS + INTEROPERATE, re.M)
+COMMANDS = re.findall(r"^python experiments/(.*?)(?:#.*)?$", TEXT + CROSSBARS + INTEROPERATE + REPORT, re.M)
 
 
 @pytest.mark.parametrize("line", COMMANDS)
@@ -123,5 +124,5 @@ def test_commands_have_real_options(line):
 
 
 def test_pictures_are_there():
-    for picture in re.findall(r"!\[.*?\]\((.*?)\)", TEXT):
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", TEXT + REPORT):
         assert (ROOT / "docs" / picture).is_file()

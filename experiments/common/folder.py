@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ep_core.checkpoint import write_atomic
+from experiments.common.provenance import COMMAND, MADE_BY, command, versions
 
 
 def new_folder(out: Path | None, name: str) -> Path:
@@ -46,3 +47,8 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: dict[str, object] | dict[str, float]) -> None:
     """Write a JSON file, whole or not at all."""
     write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_config(folder: Path, options: object, content: dict[str, object]) -> None:
+    """Write a script's config.json: what it was asked for, with its versions and the command that asks for it again."""
+    write_json(folder / "config.json", content | {MADE_BY: {COMMAND: command(options), **versions()}})

@@ -71,7 +71,7 @@ class Machine:
     @classmethod
     def load(cls, path: Path) -> "Machine":
         """Rebuild a run and let it predict the test images once more, counting."""
-        folder, options = RunDirectory.open(path)
+        folder, options = RunDirectory.open(path, writes=False)
         job = build(options)
         folder.restore(job)
         inferred = Ledger()

@@ -107,14 +107,19 @@ def rows_strip(runs: dict[str, list[dict[str, float]]], title: str) -> Figure:
 
 def mesh_picture(operator: MeshWeight, x: torch.Tensor) -> Figure:
     """Show the phases of one tile and the light in it for the input x: the tile that x lights most."""
-    k = operator.topology.modes
-    padded = torch.nn.functional.pad(x, (0, operator.cols * k - len(x))).unflatten(0, (operator.cols, k))
+    padded = ports(operator, x)
     column = int(padded.square().sum(1).argmax())
     figure = Figure(figsize=(13, 7.4), layout="constrained")
     above, below = figure.subplots(2, 1)
     _draw_phases(figure, above, operator, column)
     _draw_light(figure, below, operator, padded[column], column)
     return figure
+
+
+def ports(operator: MeshWeight, x: Float[torch.Tensor, " n"]) -> Float[torch.Tensor, "cols k"]:
+    """Fields that enter each column of tiles for the input x; ports beyond it are dark."""
+    k = operator.topology.modes
+    return torch.nn.functional.pad(x, (0, operator.cols * k - len(x))).unflatten(0, (operator.cols, k))
 
 
 def _stage_x(operator: MeshWeight) -> tuple[list[float], float, list[float]]:

@@ -11,6 +11,7 @@ from electronic_ep.digital import Accelerator
 from electronic_ep.presets import CHIPS
 from experiments.common import nets
 from experiments.common.options import RUN_ONLY, TrainOptions
+from experiments.common.provenance import MADE_BY
 from photonic_ep import Imperfections
 from photonic_ep.presets import DEVICE_F, HEATERS, MEMS, NON_VOLATILE, UNDERCUT, Device
 
@@ -379,9 +380,9 @@ def from_config(config: dict[str, object]) -> TrainOptions:
     """Rebuild resolved options from `to_config`; ValueError names what is not ours, of a wrong type or out of range."""
     hints = get_type_hints(TrainOptions)
     names = set(hints) - set(RUN_ONLY)
-    if not isinstance(config, dict) or set(config) != names:
-        raise ValueError(f"config.json has other options than this version: {sorted(set(config) ^ names)}")
-    values = {name: tuple(v) if isinstance(v, list) else v for name, v in config.items()}
+    if not isinstance(config, dict) or set(config) - {MADE_BY} != names:
+        raise ValueError(f"config.json has other options than this version: {sorted(set(config) - {MADE_BY} ^ names)}")
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in config.items() if name != MADE_BY}
     for name, value in values.items():
         if not _fits(Path(value) if name in PATHS and isinstance(value, str) else value, hints[name]):
             raise ValueError(f"config.json: {name} cannot be {value!r}")

@@ -11,6 +11,7 @@ from rich.progress import track
 from experiments import train
 from experiments.common.folder import begun, finished
 from experiments.common.options import TrainOptions
+from experiments.common.provenance import MADE_BY
 from experiments.common.resolve import resolve, to_config
 
 Results = list[dict[str, float]]
@@ -39,7 +40,8 @@ def _require_same(options: TrainOptions) -> None:
     if not path.exists():
         return
     stored = json.loads(path.read_text())
-    differ = sorted(name for name in full.keys() | stored.keys() if full.get(name) != stored.get(name))
+    names = (full.keys() | stored.keys()) - {MADE_BY}
+    differ = sorted(name for name in names if full.get(name) != stored.get(name))
     if [name for name in differ if name != "data_dir"]:
         raise ValueError(f"{options.out} holds a run with other {', '.join(differ)}: choose another --out")
 

@@ -11,6 +11,7 @@ from ep_core.train import Epoch
 from experiments.common.build import Job
 from experiments.common.folder import new_folder, write_json, write_text
 from experiments.common.options import TrainOptions
+from experiments.common.provenance import MADE_BY, versions
 from experiments.common.resolve import from_config, to_config
 
 Row = dict[str, float | int]
@@ -37,7 +38,7 @@ class RunDirectory:
         """Make the folder and write config.json. ValueError if it is in use, OSError if it cannot be written."""
         path = new_folder(options.out, f"{options.dataset}-{options.backend}-seed{options.seed}")
         run = cls(path)
-        write_json(path / "config.json", to_config(options))
+        write_json(path / "config.json", to_config(options) | {MADE_BY: versions()})
         return run
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Running the main job in this process, and tiny MNIST-like files."""
+"""Running the main job in this process, tiny MNIST-like files, finished runs and a report on them."""
 
 import gzip
 import struct
@@ -6,9 +6,10 @@ import struct
 import numpy as np
 import pytest
 
-from experiments import train
+from experiments import layout, train
 from experiments.common.options import TrainOptions
 from experiments.common.shell import run
+from tests.experiments.written import compared, write
 
 QUICK = ("--epochs", "2", "--no-controls", "--sizes", "64", "12", "10")
 
@@ -57,3 +58,25 @@ class IdxFolder:
 @pytest.fixture
 def idx(tmp_path):
     return IdxFolder(tmp_path / "data")
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    """Three kinds of finished runs, one with two seeds, and the layout of a tile, in one folder."""
+    folder = tmp_path_factory.mktemp("runs")
+    kinds = {"mesh": {"tile": 4}, "ideal0": {"backend": "ideal"}, "ideal1": {"backend": "ideal", "seed": 1}}
+    for name, own in (kinds | {"array": {"backend": "crossbar"}}).items():
+        quick = TrainOptions(epochs=2, sizes=(64, 12, 10), controls=False, out=folder / name, **own)
+        train.launch(quick, show=False)
+    words = ["--run", folder / "mesh", "--tile", 0, 1, "--out", folder / "chip"]
+    assert run(layout.main, layout.LayoutOptions, [str(word) for word in words]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def page(runs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    out = folder / "report.html"
+    assert write(compared(folder / "comparison"), runs, "--out", out) == 0
+    assert {path.name for path in folder.iterdir()} == {"report.html", "comparison"}
+    return out
