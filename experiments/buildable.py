@@ -13,7 +13,7 @@ from experiments.common.pictures import save
 from experiments.common.pictures_machines import building_picture
 from experiments.common.resolve import DEVICES
 from experiments.common.shell import run
-from experiments.common.table import grid
+from experiments.common.table import grid, write_csv
 
 NETWORKS = {"digits": (64, 64, 10), "mnist": (784, 256, 10), "mnist_512": (784, 512, 10)}
 SHIFTERS = {"standard": "heaters", "undercut": "undercut", "MEMS": "mems", "non-volatile": "non-volatile"}
@@ -27,9 +27,10 @@ COLUMNS = (
     "pairs",
     "light mW",
     "dB left",
-    "us waiting",
-    "why not",
+    "us wait",
+    "built?",
 )
+SHOWN = ("how", "shifters", "heaters", "W", "mm^2", "dB left", "us wait", "built?")
 Key = tuple[str, str, str]
 
 
@@ -59,8 +60,17 @@ def main(options: BuildableOptions) -> int:
     write_config(folder, options, {"sizes": options.sizes, "sweeps": options.sweeps, "limits": asdict(Limits())})
     write_json(folder / "summary.json", summarise(plans))
     save(building_picture(plans, Limits()), folder / "buildable.png")
-    grid(COLUMNS, [row(key, found) for key, found in plans.items()], f"buildable? -> {folder}", folder / "table.csv")
+    show_plans(plans, folder / "table.csv")
     return 0
+
+
+def show_plans(plans: dict[Key, Building], path: Path) -> None:
+    """Print a table a network, and write all of it."""
+    rows = {key: row(key, found) for key, found in plans.items()}
+    for network in dict.fromkeys(key[0] for key in plans):
+        own = [line for key, line in rows.items() if key[0] == network]
+        grid(COLUMNS, own, f"can {network} be built?", SHOWN)
+    write_csv(path, COLUMNS, list(rows.values()))
 
 
 def plan(networks: dict[str, tuple[int, ...]], sweeps: int) -> dict[Key, Building]:
@@ -77,7 +87,7 @@ def row(key: Key, found: Building) -> list[str]:
     """One line of the table."""
     numbers = (found.watts, found.mm2, found.light_mw, found.left_db, found.reprogram_us)
     watts, mm2, light, left, wait = (f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}" for value in numbers)
-    why = "; ".join(found.missing) or "-"
+    why = f"no: {'; '.join(found.missing)}" if found.missing else "yes"
     return [*key, f"{found.heaters:,}", watts, mm2, f"{found.pairs:,}", light, left, wait, why]
 
 

@@ -25,7 +25,7 @@ from experiments.common.pictures_machines import bills_picture, learning_picture
 from experiments.common.resolve import NETS
 from experiments.common.rows import Results, means, run_rows
 from experiments.common.shell import run
-from experiments.common.table import Bar, grid, show, verdict
+from experiments.common.table import Bar, show, verdict
 
 COMMON = TrainOptions(estimator="symmetric", beta=0.2, nudge_mode="frozen", steps=(20, 8), controls=False, threads=1)
 PLAIN = TrainOptions(estimator="backpropagation", controls=False, threads=1)
@@ -78,8 +78,7 @@ def main(options: CompareOptions) -> int:
         raise ValueError("--seeds, --jobs and --epochs must be at least 1")
     folder = begun_or_new(options.out, f"compare-{options.dataset}")
     plans = buildable.plan({options.dataset: NETS["layered", options.dataset]["sizes"]}, COMMON.steps[0])
-    lines = [buildable.row(key, found) for key, found in plans.items()]
-    grid(buildable.COLUMNS, lines, "can it be built?", folder / "buildable.csv")
+    buildable.show_plans(plans, folder / "buildable.csv")
     write_config(folder, options, {"dataset": options.dataset, "seeds": options.seeds, "tune": options.tune})
     if options.tune:
         return tune(options, folder)

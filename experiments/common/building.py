@@ -117,9 +117,9 @@ def build(
 def _missing(limits: Limits, watts: float, mm2: float, left_db: float) -> tuple[str, ...]:
     words = []
     if mm2 > limits.chip_mm2:
-        words.append(f"needs {math.ceil(mm2 / limits.chip_mm2)} chips of {limits.chip_mm2:g} mm^2")
+        words.append(f"{math.ceil(mm2 / limits.chip_mm2)} chips")
     if watts > limits.watts:
-        words.append(f"{watts:,.0f} W of heat, {watts / limits.watts:.1f} times what a package leads away")
+        words.append(f"{watts / limits.watts:.1f} times too hot")
     if left_db < 0:
-        words.append(f"the link lacks {-left_db:.1f} dB")
+        words.append(f"link {-left_db:.1f} dB short")
     return tuple(words)

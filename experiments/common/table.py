@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -57,15 +58,19 @@ def verdict(missed: list[str], *, check: bool) -> int:
     return 1 if missed and check else 0
 
 
-def grid(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str, path: Path | None = None) -> None:
-    """Print rows of text under headings, and write them as CSV where a path is given."""
-    table = Table(title=title, title_justify="left")
-    for heading in columns:
-        table.add_column(heading, overflow="fold")
+def grid(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str, shown: Sequence[str] | None = None) -> None:
+    """Print rows of text under headings, or those columns that are `shown`; only the last one wraps."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    own = list(columns if shown is None else shown)
+    for heading in own:
+        table.add_column(heading, no_wrap=heading != own[-1], overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(row[columns.index(heading)] for heading in own))
     Console().print(table)
-    if path is not None:
-        text = io.StringIO()
-        csv.writer(text).writerows([columns, *rows])
-        write_text(path, text.getvalue())
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write rows of text under headings, whole or not at all."""
+    text = io.StringIO()
+    csv.writer(text).writerows([columns, *rows])
+    write_text(path, text.getvalue())
