@@ -30,7 +30,7 @@ COLUMNS = (
     "us wait",
     "built?",
 )
-SHOWN = ("how", "shifters", "heaters", "W", "mm^2", "dB left", "us wait", "built?")
+SHOWN = ("how", "shifters", "heaters", "W", "mm^2", "dB left", "built?")
 Key = tuple[str, str, str]
 
 
@@ -88,6 +88,8 @@ def row(key: Key, found: Building) -> list[str]:
     numbers = (found.watts, found.mm2, found.light_mw, found.left_db, found.reprogram_us)
     watts, mm2, light, left, wait = (f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}" for value in numbers)
     why = f"no: {'; '.join(found.missing)}" if found.missing else "yes"
+    if found.reprogram_us:
+        why += f", waits {found.reprogram_us:,.0f} us"
     return [*key, f"{found.heaters:,}", watts, mm2, f"{found.pairs:,}", light, left, wait, why]
 
 
