@@ -41,8 +41,8 @@ BASE = {
     "digits": {"ideal": 0.003, "photonic": 0.01, "reck": 0.01, "crossbar": 0.01, "digital": 0.003},
     "mnist": {"ideal": 0.001, "photonic": 0.01, "reck": 0.01, "crossbar": 0.003, "digital": 0.001},
 }
-# Learning rates over `BASE`, of EP and of backpropagation: on digits the best of `--tune` (the smaller one where two are
-# alike; those of ideal and int8 weights are at the end of the range); MNIST keeps the main job's rates, not tuned here.
+# Learning rates over `BASE`, of EP and of backpropagation: on digits the best of `--tune` (the smaller where two are
+# alike; those of ideal and int8 weights are at the end of the range); MNIST keeps the main job's, not tuned here.
 CHOSEN: dict[str, dict[str, tuple[float, float]]] = {
     "digits": {
         "ideal": (4.0, 4.0),

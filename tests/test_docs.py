@@ -19,6 +19,7 @@ from experiments.common.shell import run
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "circuits.md").read_text()
 CROSSBARS = (ROOT / "docs" / "crossbars.md").read_text()
+COMPARING = (ROOT / "docs" / "comparing.md").read_text()
 INTEROPERATE = (ROOT / "docs" / "interoperate.md").read_text()
 SWEEPS = (ROOT / "docs" / "sweeps.md").read_text()
 REPORT = (ROOT / "docs" / "report.md").read_text()
@@ -82,6 +83,16 @@ def test_crossbars_run_as_printed(capsys):
         assert (ROOT / "docs" / picture).is_file()
 
 
+def test_a_bill_is_made_as_printed(capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", COMPARING, re.S)
+    exec(code, {})
+    first, *parts = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"\d+ nJ and \d+ ns a sample, \d\.\d\d mm\^2", first)
+    assert {line.split()[0] for line in parts} >= {"read.multiply", "contrast.contrast", "update.optimiser"}
+    for picture in re.findall(r"\((images/\w+\.png)\)", COMPARING):
+        assert (ROOT / "docs" / picture).is_file()
+
+
 def test_sweeps_run_as_printed(tmp_path, monkeypatch):
     """The file asks for 18 runs; a small one of them is made and read."""
     written = re.search(r"```yaml\n(.*?)```", SWEEPS, re.S)[1]
@@ -111,7 +122,7 @@ def test_interoperation_runs_as_printed(capsys):
     assert abs(complex(scope["s"]["in_0", "out_3"]) - t[3, 0]) < 1e-12
 
 
-COMMANDS = re.findall(r"^python experiments/(.*?)(?:#.*)?$", TEXT + CROSSBARS + INTEROPERATE + REPORT, re.M)
+COMMANDS = re.findall(r"^python experiments/(.*?)(?:#.*)?$", TEXT + CROSSBARS + COMPARING + INTEROPERATE + REPORT, re.M)
 
 
 @pytest.mark.parametrize("line", COMMANDS)
