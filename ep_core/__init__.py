@@ -16,12 +16,17 @@ from ep_core.conv import Convolution
 from ep_core.dense import DenseWeight
 from ep_core.edge import Edge, chain, fully_connected
 from ep_core.estimators import Estimate, Estimator, Holomorphic, Nudging, OneSided, RandomSign, Symmetric
+from ep_core.ising import BoundedWeight, IsingNetwork
+from ep_core.ising_ep import IsingEP, IsingEstimate
+from ep_core.ising_fit import Average, LearningStopped, fit_ising
 from ep_core.ledger import Ledger
+from ep_core.library import DimodSampler
 from ep_core.loss import CrossEntropy, Loss, SquaredError, one_hot
 from ep_core.network import Network
 from ep_core.nudge import IdealNudge, Nudge, Pull
 from ep_core.paired import Paired
 from ep_core.relax import NotConverged, Relaxation, relax
+from ep_core.samplers import HeatBath, Injected, NoisyReads, Sampler, Samples, Schedule
 from ep_core.solvers import Anderson, GaussSeidel, GradientFlow, Solver, Synchronous
 from ep_core.testing import check_operator
 from ep_core.train import Updater, fit
@@ -32,26 +37,36 @@ __all__ = [
     "Adjoint",
     "Anderson",
     "AsymEP",
+    "Average",
     "Backpropagation",
+    "BoundedWeight",
     "ContrastiveHebbian",
     "Convolution",
     "CoupledLearning",
     "CrossEntropy",
     "DenseWeight",
+    "DimodSampler",
     "Edge",
     "Estimate",
     "Estimator",
     "GaussSeidel",
     "GradientFlow",
     "HardSigmoid",
+    "HeatBath",
     "Holomorphic",
     "HolomorphicField",
     "IdealNudge",
+    "Injected",
+    "IsingEP",
+    "IsingEstimate",
+    "IsingNetwork",
+    "LearningStopped",
     "Ledger",
     "Linear",
     "Loss",
     "Modulator",
     "Network",
+    "NoisyReads",
     "NotConverged",
     "Nudge",
     "Nudging",
@@ -60,6 +75,9 @@ __all__ = [
     "Pull",
     "RandomSign",
     "Relaxation",
+    "Sampler",
+    "Samples",
+    "Schedule",
     "Sigmoid",
     "Softplus",
     "Solver",
@@ -78,6 +96,7 @@ __all__ = [
     "check_operator",
     "compare",
     "fit",
+    "fit_ising",
     "fully_connected",
     "one_hot",
     "relax",
