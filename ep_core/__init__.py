@@ -26,8 +26,9 @@ from ep_core.network import Network
 from ep_core.nudge import IdealNudge, Nudge, Pull
 from ep_core.paired import Paired
 from ep_core.relax import NotConverged, Relaxation, relax
-from ep_core.samplers import HeatBath, Injected, NoisyReads, Sampler, Samples, Schedule
+from ep_core.samplers import Sampler, Samples, Schedule
 from ep_core.solvers import Anderson, GaussSeidel, GradientFlow, Solver, Synchronous
+from ep_core.sweepers import HeatBath, Injected, NoisyReads
 from ep_core.testing import check_operator
 from ep_core.train import Updater, fit
 from ep_core.weight import WeightOperator, Written

@@ -10,7 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from ep_core.cost import Part
 from ep_core.dense import DenseWeight
+from ep_core.ledger import Ledger
 from ep_core.weight import WeightOperator, Written, require_finite
 
 Factory = Callable[[int, int], WeightOperator]
@@ -155,3 +157,18 @@ class IsingNetwork(nn.Module):
     def votes(self, outputs: Float[Tensor, "batch k"]) -> Float[Tensor, "batch classes"]:
         """Sum of the output spins of each class."""
         return outputs.unflatten(1, (self.classes, self._each)).sum(2)
+
+
+def spent(operators: Sequence[WeightOperator], ledger: Ledger, inputs: int) -> Part:
+    """Joules and seconds of a network's reads on the hardware of `operators` (W_0, W_1, ..).
+
+    Of the ledger's reads, `inputs` are those of W_0; the others are shared evenly by the couplings, half of them in
+    each direction. Reads are made one after the other, each sample alone; all parts are on all the time.
+    """
+    first, *others = operators
+    each = (ledger.reads - inputs) / (2 * len(others))
+    reads = [(first, False, inputs), *((w, backward, each) for w in others for backward in (False, True))]
+    parts = [(count, w.cost(backward=backward).total("read")) for w, backward, count in reads]
+    seconds = sum(count * part.seconds for count, part in parts)
+    watts = sum(w.cost().total().watts for w in operators)
+    return Part(joules=sum(count * p.joules for count, p in parts) + seconds * watts, seconds=seconds, source="ledger")
