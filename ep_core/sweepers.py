@@ -80,7 +80,7 @@ class Sweeper(ABC):
         dtype = fields[0].dtype
         matrices = weight.matrix().to(dtype).mT, weight.reverse().to(dtype)
         seeds = torch.randint(2**63 - 1, (len(spins[0]),), generator=generator)
-        cold = np.array(self.coldness(schedule))
+        cold = np.array(self.coldness(schedule), np.float32)
         given = (*fields, *matrices)
         arrays = [t.contiguous().numpy() for t in given]
         sweeps(*arrays, cold, self.noisy, seeds.numpy(), spins[0].numpy(), spins[1].numpy())

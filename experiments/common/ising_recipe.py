@@ -38,9 +38,9 @@ class Recipe:
     cold: tuple[float, float] = (0.05, 20.0)
     sweeps: int = 30
     reads: int = 5
-    epochs: int = 50
+    epochs: int = 30
     batch: int = 4
-    averaged: int = 25
+    averaged: int = 15
 
     def __post_init__(self) -> None:
         for name in ("hidden", "outputs", "sweeps", "reads", "epochs", "batch"):
@@ -81,8 +81,8 @@ class Recipe:
 
 
 PLAIN = Recipe()
-FULL = replace(PLAIN, epochs=4, decay=0.6, reads=1, averaged=1)
-MESH = replace(PLAIN, machine="mesh", std=(0.0103, 0.08), rates=(0.02, 0.02, 0.002), averaged=0)
+FULL = replace(PLAIN, epochs=4, decay=0.6, reads=3, averaged=1)
+MESH = replace(PLAIN, machine="mesh", std=(0.0103, 0.08), rates=(0.02, 0.02, 0.002))
 NOISE = (0.17, 0.43, 0.85)
 
 
