@@ -5,7 +5,7 @@ from importlib import import_module
 
 import tyro
 
-from experiments import circuit, gradients, homeostasis, mnist, pulse, pulses, resistive, seeds, terminals, train
+from experiments import circuit, gradients, homeostasis, ising, mnist, pulse, pulses, resistive, seeds, terminals, train
 from experiments import layout as layouts
 from experiments.common.options import TrainOptions
 from experiments.common.shell import guarded
@@ -24,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "pulses": _pulses,
         "terminals": _terminals,
         "resistive": _resistive,
+        "ising": _ising,
         "layout": _layout,
         "circuit": _circuit,
         "pulse": _pulse,
@@ -70,6 +71,11 @@ def _terminals(options: tyro.conf.OmitArgPrefixes[terminals.TerminalsOptions]) -
 def _resistive(options: tyro.conf.OmitArgPrefixes[resistive.ResistiveOptions]) -> int:
     """Train a network of resistors and diodes on digits, and check its gradient and voltages."""
     return guarded(resistive.main, options)
+
+
+def _ising(options: tyro.conf.OmitArgPrefixes[ising.IsingOptions]) -> int:
+    """Train Ising machines by EP: simulated annealing, a sampler library, and the mesh."""
+    return guarded(ising.main, options)
 
 
 def _layout(options: tyro.conf.OmitArgPrefixes[layouts.LayoutOptions]) -> int:

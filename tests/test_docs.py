@@ -13,6 +13,7 @@ from experiments.common.shell import run
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "circuits.md").read_text()
 CROSSBARS = (ROOT / "docs" / "crossbars.md").read_text()
+ISING = (ROOT / "docs" / "ising.md").read_text()
 PREAMBLE, *COLUMNS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 ROWS = list(zip(COLUMNS[::2], COLUMNS[1::2], strict=True))
 jax.config.update("jax_enable_x64", True)
@@ -73,7 +74,17 @@ def test_crossbars_run_as_printed(capsys):
         assert (ROOT / "docs" / picture).is_file()
 
 
-@pytest.mark.parametrize("line", re.findall(r"^python experiments/(.*?)(?:#.*)?$", TEXT + CROSSBARS, re.M))
+def test_ising_machines_run_as_printed():
+    (code,) = re.findall(r"```python\n(.*?)```", ISING, re.S)
+    scope = {}
+    exec(code, scope)
+    assert scope["right"] > 80
+    assert scope["samples"].spins[0].shape == (5, 97, 60)
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", ISING):
+        assert (ROOT / "docs" / picture).is_file()
+
+
+@pytest.mark.parametrize("line", re.findall(r"^python experiments/(.*?)(?:#.*)?$", TEXT + CROSSBARS + ISING, re.M))
 def test_commands_have_real_options(line):
     name, *words = line.split()
     module = import_module(f"experiments.{name.removesuffix('.py')}")

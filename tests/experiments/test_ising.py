@@ -48,7 +48,8 @@ def settled(folder):
     return found, [[line.rsplit(",", 1)[0] for line in lines] for lines in rows]
 
 
-def test_it_learns_and_says_what_it_costs(few, tmp_path, capsys):
+@pytest.mark.usefixtures("few")
+def test_it_learns_and_says_what_it_costs(tmp_path, capsys):
     assert called(*QUICK, "--epochs", "8", "--out", tmp_path / "run") == 0
     found = summary(tmp_path / "run")
     assert found["test"] > 15
@@ -61,7 +62,8 @@ def test_it_learns_and_says_what_it_costs(few, tmp_path, capsys):
     assert "ising-seed1  epoch 8/8" in out
 
 
-def test_the_rows_of_the_mesh_are_drawn(few, tmp_path):
+@pytest.mark.usefixtures("few")
+def test_the_rows_of_the_mesh_are_drawn(tmp_path):
     assert called(*QUICK, "--seeds", "1", "--epochs", "1", "--mesh", "--out", tmp_path / "run") == 0
     found = summary(tmp_path / "run")
     assert {"mesh_test", "mesh_0.17_test", "mesh_0.43_test", "mesh_0.85_test", "mesh_lost_by_noise"} <= set(found)
@@ -88,7 +90,8 @@ def test_a_killed_run_goes_on_to_the_same_end(tmp_path):
     assert called("--resume", killed) == 0
 
 
-def test_a_run_that_stops_says_so_and_does_not_go_on(few, tmp_path, capsys):
+@pytest.mark.usefixtures("few")
+def test_a_run_that_stops_says_so_and_does_not_go_on(tmp_path, capsys):
     recipe = replace(PLAIN, rates=(50.0, 50.0, 5.0), epochs=5, reads=1, sweeps=8)
     from experiments.common.ising_rows import run_all
 
@@ -104,7 +107,8 @@ def test_a_run_that_stops_says_so_and_does_not_go_on(few, tmp_path, capsys):
     assert means(runs)["stopped"] == 1
 
 
-def test_another_recipe_does_not_go_on_with_a_checkpoint(few, tmp_path):
+@pytest.mark.usefixtures("few")
+def test_another_recipe_does_not_go_on_with_a_checkpoint(tmp_path):
     recipe = replace(PLAIN, epochs=1, reads=1, sweeps=4)
     IsingRun(recipe, datasets.digits(), 0, tmp_path).train(lambda _: None)
     with pytest.raises(ValueError, match="written with other options"):
@@ -140,7 +144,8 @@ def test_a_missing_library_is_named_before_work_starts(monkeypatch, capsys, tmp_
     assert not (tmp_path / "run").exists()
 
 
-def test_resume_keeps_its_options(few, tmp_path, capsys):
+@pytest.mark.usefixtures("few")
+def test_resume_keeps_its_options(tmp_path, capsys):
     folder = tmp_path / "run"
     assert called(*QUICK, "--epochs", "1", "--seeds", "1", "--out", folder) == 0
     assert called("--resume", folder, "--sweeps", 9) == 2
