@@ -110,6 +110,10 @@ class IsingRun:
             "ledger": self.ledger.as_dict(),
         }
         checkpoint.write(self.last, tensors | {"generator": self.generator.get_state()}, meta)
+        self._render()
+
+    def _render(self) -> None:
+        """Write the metrics of the finished epochs."""
         table = io.StringIO()
         writer = csv.DictWriter(table, list(self.history[0]))
         writer.writeheader()
@@ -129,6 +133,7 @@ class IsingRun:
         self.average.values, self.average.count = parts["average."], meta["averaged"]
         self.generator.set_state(tensors["generator"])
         self.history, self.ledger = meta["history"], Ledger(**meta["ledger"])
+        self._render()  # it may have been killed just before
 
 
 def whole(data: Dataset) -> str:
