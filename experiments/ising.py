@@ -1,6 +1,7 @@
 """Ising machines trained by EP: simulated annealing, a sampler library (--sampler dimod), the MZI mesh (--mesh); MNIST.
 
-Expected, 784-120-40, seeds 0-3, percent correct: see docs/ising.md.
+Expected, 784-120-40 on 100 images a class, seeds 0-3, percent of the 10,000 test images: 87.4; --mesh 84.2 annealed,
+--full 93.0. Minutes: 3; --mesh 20; --full 10.
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from ep_core import data as datasets
 from ep_core.data import Dataset
 from experiments.common.folder import new_folder, write_json
 from experiments.common.ising import whole
-from experiments.common.ising_recipe import FULL, MESH, NOISE, PLAIN, Recipe, constant, require_machine
+from experiments.common.ising_recipe import FULL, NOISE, PLAIN, Recipe, mesh_rows, require_machine
 from experiments.common.ising_rows import PAPER, config, load, logistic, means, noise_picture, resumed, run_all
 from experiments.common.pictures import save
 from experiments.common.shell import run
@@ -26,7 +27,7 @@ BARS = {
     "full_test_10k": Bar(least=91.5),
     "full_seconds": Bar(most=300),
     "mesh_test_10k": Bar(least=82),
-    "mesh_lost_by_noise": Bar(least=0),
+    "single_lost_by_noise": Bar(least=0),
     "stopped": Bar(most=0),
 }
 
@@ -44,7 +45,7 @@ class IsingOptions:
     full: bool = False
     """Also train on all of MNIST's training images."""
     mesh: bool = False
-    """Also train the mesh: annealed by its light's power, and with constant noise."""
+    """Also train the mesh: annealed by its light's power and with constant noise, by several reads and by one."""
     epochs: int | None = None
     """Passes over the training images, of every row (default: each row's own)."""
     reads: int = PLAIN.reads
@@ -81,7 +82,8 @@ def main(options: IsingOptions) -> int:
     summary = means(runs) | logistic(data)
     if chosen.mesh:
         key, (low, *_, high) = whole(data), NOISE
-        summary["mesh_lost_by_noise"] = summary[f"mesh_{low}_{key}"] - summary[f"mesh_{high}_{key}"]
+        for row in ("mesh", "single"):
+            summary[f"{row}_lost_by_noise"] = summary[f"{row}_{low}_{key}"] - summary[f"{row}_{high}_{key}"]
         save(noise_picture(runs, summary, key), folder / "noise.png")
     write_json(folder / "summary.json", summary)
     bars = {key: bar for key, bar in BARS.items() if key in summary and _is_reference(chosen, name)}
@@ -95,7 +97,7 @@ def rows_of(options: IsingOptions, name: str, data: Dataset) -> dict[str, tuple[
     main = replace(PLAIN, machine=options.sampler, reads=options.reads, sweeps=options.sweeps, cold=options.cold)
     rows = {"": (main, data)}
     if options.mesh:
-        rows |= {"mesh": (MESH, data)} | {f"mesh_{phi}": (constant(phi), data) for phi in NOISE}
+        rows |= {row: (own, data) for row, own in mesh_rows().items()}
     if options.full:
         if name != "mnist":
             raise ValueError("--full is all of MNIST: it needs --data-dir")

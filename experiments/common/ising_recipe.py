@@ -83,12 +83,16 @@ class Recipe:
 PLAIN = Recipe()
 FULL = replace(PLAIN, epochs=4, decay=0.6, reads=3, averaged=1)
 MESH = replace(PLAIN, machine="mesh", std=(0.0103, 0.08), rates=(0.02, 0.02, 0.002))
-NOISE = (0.17, 0.43, 0.85)
+NOISE = (0.17, 0.43, 0.85, 1.7)
 
 
-def constant(phi: float) -> Recipe:
-    """The mesh at one noise all the time."""
-    return replace(MESH, cold=(SLOPE / phi, SLOPE / phi))
+def mesh_rows() -> dict[str, Recipe]:
+    """The mesh annealed (`mesh`) and at constant noise (`mesh_PHI`), and the same by one read of a phase (`single`)."""
+    rows: dict[str, Recipe] = {}
+    for name, own in (("mesh", MESH), ("single", replace(MESH, reads=1))):
+        rows[name] = own
+        rows |= {f"{name}_{phi}": replace(own, cold=(SLOPE / phi, SLOPE / phi)) for phi in NOISE}
+    return rows
 
 
 def require_machine(machine: Machine) -> None:

@@ -153,16 +153,18 @@ def logistic(data: Dataset) -> dict[str, float]:
 
 
 def noise_picture(runs: Mapping[str, Results], summary: Mapping[str, float], key: str) -> Figure:
-    """Test images answered rightly (`key`) against the noise of reads, with each seed; annealing as a level."""
-    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    """Test images answered rightly (`key`) against the noise of reads, with each seed; annealing as levels."""
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.subplots()
-    at = {phi: [result[key] for result in runs[f"mesh_{phi}"]] for phi in NOISE}
-    axes.plot(NOISE, [statistics.mean(values) for values in at.values()], color="C0", label="constant noise")
-    for phi, values in at.items():
-        axes.plot([phi] * len(values), values, "o", color="C0", alpha=0.5)
-    levels = ((f"mesh_{key}", "annealed", "C1", "-"), (key, "heat bath", "0.4", "--"))
-    for name, label, color, style in (*levels, (f"logistic_{key}", "logistic regression", "0.4", ":")):
-        axes.axhline(summary[name], color=color, linestyle=style, label=f"{label}: {summary[name]:.1f}")
+    for row, label, color in (("mesh", "mean of 5 reads", "C0"), ("single", "one read", "C1")):
+        at = {phi: [result[key] for result in runs[f"{row}_{phi}"]] for phi in NOISE}
+        axes.plot(NOISE, [statistics.mean(values) for values in at.values()], color=color, label=f"{label}, constant")
+        for phi, values in at.items():
+            axes.plot([phi] * len(values), values, "o", color=color, alpha=0.5)
+        annealed = summary[f"{row}_{key}"]
+        axes.axhline(annealed, color=color, linestyle="--", label=f"{label}, annealed: {annealed:.1f}")
+    for name, label, style in ((key, "heat bath, 5 reads", "-"), (f"logistic_{key}", "logistic regression", ":")):
+        axes.axhline(summary[name], color="0.4", linestyle=style, label=f"{label}: {summary[name]:.1f}")
     axes.set(xlabel="noise of a read, phi [drives]", ylabel="test images right [%]", title="The mesh as Ising machine")
-    axes.legend()
+    axes.legend(fontsize="small")
     return figure

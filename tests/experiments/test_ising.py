@@ -66,7 +66,14 @@ def test_it_learns_and_says_what_it_costs(tmp_path, capsys):
 def test_the_rows_of_the_mesh_are_drawn(tmp_path):
     assert called(*QUICK, "--seeds", "1", "--epochs", "1", "--mesh", "--out", tmp_path / "run") == 0
     found = summary(tmp_path / "run")
-    assert {"mesh_test", "mesh_0.17_test", "mesh_0.43_test", "mesh_0.85_test", "mesh_lost_by_noise"} <= set(found)
+    assert {
+        "mesh_test",
+        "mesh_0.17_test",
+        "mesh_0.43_test",
+        "mesh_0.85_test",
+        "single_0.85_test",
+        "single_lost_by_noise",
+    } <= set(found)
     assert (tmp_path / "run" / "noise.png").exists()
 
 
