@@ -166,5 +166,6 @@ def noise_picture(runs: Mapping[str, Results], summary: Mapping[str, float], key
     for name, label, style in ((key, "heat bath, 5 reads", "-"), (f"logistic_{key}", "logistic regression", ":")):
         axes.axhline(summary[name], color="0.4", linestyle=style, label=f"{label}: {summary[name]:.1f}")
     axes.set(xlabel="noise of a read, phi [drives]", ylabel="test images right [%]", title="The mesh as Ising machine")
+    axes.margins(y=0.1)
     axes.legend(fontsize="small")
     return figure
