@@ -17,13 +17,19 @@ from ep_core.dense import DenseWeight
 from ep_core.edge import Edge, chain, fully_connected
 from ep_core.estimators import Estimate, Estimator, Holomorphic, Nudging, OneSided, RandomSign, Symmetric
 from ep_core.interchange import Held, hold, to_linear
+from ep_core.ising import BoundedWeight, IsingNetwork
+from ep_core.ising_ep import IsingEP, IsingEstimate
+from ep_core.ising_fit import Average, LearningStopped, fit_ising
 from ep_core.ledger import Ledger
+from ep_core.library import DimodSampler
 from ep_core.loss import CrossEntropy, Loss, SquaredError, one_hot
 from ep_core.network import Network
 from ep_core.nudge import IdealNudge, Nudge, Pull
 from ep_core.paired import Paired
 from ep_core.relax import NotConverged, Relaxation, relax
+from ep_core.samplers import Sampler, Samples, Schedule
 from ep_core.solvers import Anderson, GaussSeidel, GradientFlow, Solver, Synchronous
+from ep_core.sweepers import HeatBath, Injected, NoisyReads
 from ep_core.testing import check_operator
 from ep_core.train import Updater, fit
 from ep_core.weight import WeightOperator, Written
@@ -33,27 +39,37 @@ __all__ = [
     "Adjoint",
     "Anderson",
     "AsymEP",
+    "Average",
     "Backpropagation",
+    "BoundedWeight",
     "ContrastiveHebbian",
     "Convolution",
     "CoupledLearning",
     "CrossEntropy",
     "DenseWeight",
+    "DimodSampler",
     "Edge",
     "Estimate",
     "Estimator",
     "GaussSeidel",
     "GradientFlow",
     "HardSigmoid",
+    "HeatBath",
     "Held",
     "Holomorphic",
     "HolomorphicField",
     "IdealNudge",
+    "Injected",
+    "IsingEP",
+    "IsingEstimate",
+    "IsingNetwork",
+    "LearningStopped",
     "Ledger",
     "Linear",
     "Loss",
     "Modulator",
     "Network",
+    "NoisyReads",
     "NotConverged",
     "Nudge",
     "Nudging",
@@ -62,6 +78,9 @@ __all__ = [
     "Pull",
     "RandomSign",
     "Relaxation",
+    "Sampler",
+    "Samples",
+    "Schedule",
     "Sigmoid",
     "Softplus",
     "Solver",
@@ -80,6 +99,7 @@ __all__ = [
     "check_operator",
     "compare",
     "fit",
+    "fit_ising",
     "fully_connected",
     "hold",
     "one_hot",

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 from ep_core.cost import Cost, Part
+from ep_core.edge import Edge
 from ep_core.ledger import Ledger
-from ep_core.network import Network
 from ep_core.nudge import Nudge
 from ep_core.parts import Accumulator, Engine
 from ep_core.weight import WeightOperator
@@ -49,8 +50,28 @@ class Bill:
         return sum(part.area for part in self.parts.values())
 
 
+@runtime_checkable
+class Wired(Protocol):
+    """What a bill must know of a network: its operators and whom each one joins."""
+
+    operators: Sequence[WeightOperator]
+    edges: Sequence[Edge]
+    readout: int | None
+    sizes: Sequence[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wiring:
+    """Operators that are no `Network`, such as an Ising machine's. An edge reads its operator upwards into `post`."""
+
+    operators: Sequence[WeightOperator]
+    edges: Sequence[Edge]
+    sizes: Sequence[int]
+    readout: int | None = None
+
+
 def bill(
-    network: Network,
+    network: Wired,
     ledger: Ledger,
     *,
     samples: int,
@@ -103,7 +124,7 @@ Named = list[tuple[str, Part]]
 Pair = tuple[Cost, Cost]
 
 
-def _reads(network: Network, ledger: Ledger, costs: Sequence[Pair]) -> Named:
+def _reads(network: Wired, ledger: Ledger, costs: Sequence[Pair]) -> Named:
     """Joules of every read of every operator; seconds of the slowest of those that make a drive together."""
     result: Named = []
     waits: dict[tuple[int, str], list[tuple[float, Mapping[str, Part], int]]] = {}
@@ -123,7 +144,9 @@ def _reads(network: Network, ledger: Ledger, costs: Sequence[Pair]) -> Named:
             waits.setdefault(key, []).append((slow, read, edge.reads * count))
         # Ports are those of both directions: a read of either counts their area.
         areas = {name: max(up.read[name].area, down.read[name].area) for name in up.read}
-        watts = {name: max(up.read[name].watts, down.read[name].watts) for name in up.read}
+        # Nothing is sent back to the input: no light either.
+        back = up if edge.pre == 0 else down
+        watts = {name: max(up.read[name].watts, back.read[name].watts) for name in up.read}
         result += [
             (f"read.{n}", Part(area=areas[n], watts=watts[n], source=part.source)) for n, part in up.read.items()
         ]
@@ -176,8 +199,3 @@ def _sum(a: Part, b: Part) -> Part:
         area=a.area + b.area,
         source="; ".join(told),
     )
-
-
-def stored(operators: Sequence[WeightOperator], words: int) -> int:
-    """Numbers that an optimiser of `words` a parameter keeps for so many operators."""
-    return words * sum(p.numel() for operator in operators for p in operator.parameters() if p.requires_grad)

@@ -37,7 +37,12 @@ def save(path: Path, network: Network, updater: Updater, generator: torch.Genera
     for index, state in optimiser["state"].items():
         tensors |= {f"optimiser.{index}.{name}": t for name, t in state.items() if isinstance(t, Tensor)}
     tensors["generator"] = generator.get_state()
-    text = json.dumps({**meta, "format": FORMAT, "schedule": updater.schedule.last_epoch})
+    write(path, tensors, {**meta, "schedule": updater.schedule.last_epoch})
+
+
+def write(path: Path, tensors: dict[str, Tensor], meta: dict[str, object]) -> None:
+    """Write tensors and `meta` (plain JSON) with a checksum, whole or not at all."""
+    text = json.dumps({**meta, "format": FORMAT})
     tensors = {name: t.detach().clone().contiguous() for name, t in tensors.items()}
     seal = {"meta": text, "sha256": _digest(tensors, text)}
     try:

@@ -94,6 +94,33 @@ def mnist(folder: Path, *, dtype: torch.dtype = torch.float32, validation: float
     )
 
 
+def few_mnist(folder: Path, *, each: int = 100, held: int = 500, dtype: torch.dtype = torch.float32) -> Dataset:
+    """MNIST's first `each` images a class to train on, in file order, the next `held` to validate; all test images.
+
+    ValueError where a class has fewer.
+    """
+    x, labels = _idx_pair(folder, "train")
+    x_test, labels_test = _idx_pair(folder, "t10k")
+    train, rest = first_of_each(labels, each), first_of_each(labels, each + held)
+    validation = np.setdiff1d(rest, train)
+    return Dataset(
+        name=f"mnist, {each} a class",
+        train=_split(x[train], labels[train], dtype),
+        validation=_split(x[validation], labels[validation], dtype),
+        test=_split(x_test, labels_test, dtype),
+        classes=10,
+    )
+
+
+def first_of_each(labels: np.ndarray, count: int) -> np.ndarray:
+    """Indices of the first `count` samples of each class, in order. ValueError where a class has fewer."""
+    found = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    least = min((len(own) for own in found), default=0)
+    if least < count:
+        raise ValueError(f"a class has only {least} images, not {count}")
+    return np.sort(np.concatenate([own[:count] for own in found]))
+
+
 def _hold_out(labels: np.ndarray, size: float | int) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the rest and of `size` samples (a share below 1, or a number) held out, stratified, fixed."""
     from sklearn.model_selection import train_test_split

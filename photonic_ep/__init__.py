@@ -3,6 +3,7 @@
 from photonic_ep import gradients, presets
 from photonic_ep.circuit import circuit, models, tables, time_domain
 from photonic_ep.detect import BalancedDetector, Laser
+from photonic_ep.ising import PowerSwept
 from photonic_ep.mesh.decompose import MeshPhases, decompose
 from photonic_ep.mesh.heat import FloorPlan
 from photonic_ep.mesh.imperfections import Imperfections
@@ -19,6 +20,7 @@ __all__ = [
     "MeshPhases",
     "MeshWeight",
     "NudgeLight",
+    "PowerSwept",
     "Topology",
     "circuit",
     "clements",

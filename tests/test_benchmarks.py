@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from benchmarks import circuit, crossbar, ep, mesh
+from benchmarks import circuit, crossbar, ep, ising, mesh
 from ep_core import one_hot
 from experiments.common.shell import run
 
@@ -88,3 +88,26 @@ def test_both_time_the_same_crossbar():
     calls = crossbar.contenders(8)
     volts = calls["badcrossbar_100"].args[0]
     torch.testing.assert_close(calls["badcrossbar_100"](), volts @ calls["ours"]().mT, rtol=1e-11, atol=0)
+
+
+def test_ising_machines_are_timed_and_end_as_low(tmp_path):
+    words = ["--batch", "4", "--rounds", "1", "--out", str(tmp_path / "out")]
+    assert run(ising.main, ising.IsingSpeedOptions, words) == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert {"ms_per_sample", *ising.BARS} <= set(summary)
+    assert abs(summary["energy_gap"]) <= 1e-3
+
+
+def test_the_library_gets_the_problem_that_we_solve():
+    """Listed couplings and fields have the energy of the network's own."""
+    import dimod
+
+    (first, second), weight = ising.machine(3)
+    j, spins = ising.couplings([120, 40], [weight]), torch.ones(1, 3, 160)
+    spins[..., ::3] = -1
+    parts = list(spins.split([120, 40], 2))
+    expected = ising.energy([first, second], [weight], parts)[0]
+    for n, h in enumerate(torch.cat([first, second], 1).tolist()):
+        quadratic = {(a, b): float(j[a, b]) for a, b in j.nonzero().tolist()}
+        bqm = dimod.BinaryQuadraticModel.from_ising(dict(enumerate(h)), quadratic)
+        assert bqm.energy(dict(enumerate(spins[0, n].tolist()))) == pytest.approx(float(expected[n]), rel=1e-5)

@@ -23,6 +23,7 @@ COMPARING = (ROOT / "docs" / "comparing.md").read_text()
 INTEROPERATE = (ROOT / "docs" / "interoperate.md").read_text()
 SWEEPS = (ROOT / "docs" / "sweeps.md").read_text()
 REPORT = (ROOT / "docs" / "report.md").read_text()
+ISING = (ROOT / "docs" / "ising.md").read_text()
 PREAMBLE, *COLUMNS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 ROWS = list(zip(COLUMNS[::2], COLUMNS[1::2], strict=True))
 jax.config.update("jax_enable_x64", True)
@@ -122,7 +123,19 @@ def test_interoperation_runs_as_printed(capsys):
     assert abs(complex(scope["s"]["in_0", "out_3"]) - t[3, 0]) < 1e-12
 
 
-COMMANDS = re.findall(r"^python experiments/(.*?)(?:#.*)?$", TEXT + CROSSBARS + COMPARING + INTEROPERATE + REPORT, re.M)
+def test_ising_machines_run_as_printed():
+    (code,) = re.findall(r"```python\n(.*?)```", ISING, re.S)
+    scope = {}
+    exec(code, scope)
+    assert scope["right"] > 80
+    assert tuple(scope["samples"].spins[0].shape) == (5, 97, 60)
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", ISING):
+        assert (ROOT / "docs" / picture).is_file()
+
+
+COMMANDS = re.findall(
+    r"^python experiments/(.*?)(?:#.*)?$", TEXT + CROSSBARS + COMPARING + INTEROPERATE + REPORT + ISING, re.M
+)
 
 
 @pytest.mark.parametrize("line", COMMANDS)
