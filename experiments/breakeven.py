@@ -12,7 +12,7 @@ from pathlib import Path
 from electronic_ep import Accelerator, presets
 from ep_core.quantity import CASES, moved
 from experiments.common.building import Limits
-from experiments.common.folder import new_folder, write_config, write_json
+from experiments.common.folder import finite, new_folder, write_config, write_json
 from experiments.common.pictures import save
 from experiments.common.pictures_products import sizes_picture, tornado_picture
 from experiments.common.products import (
@@ -70,7 +70,7 @@ def main(options: BreakevenOptions) -> int:
     bands = {case: [digital(engine(pj), n) for n in SIZES] for case, pj in BAND.items()}
     summary = summarise(optics, memristors)
     torn = tornado(optics["mems"])
-    write_json(folder / "summary.json", summary)
+    write_json(folder / "summary.json", finite(summary))
     save(sizes_picture(SIZES, lines, bands), folder / "sizes.png")
     save(tornado_picture(torn, summary["mems_pj_a_mac_256"], BAND), folder / "tornado.png")
     for claim, why in CLAIMS.items():

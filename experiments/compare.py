@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from experiments import buildable
-from experiments.common.folder import begun_or_new, write_config, write_json
+from experiments.common.folder import begun_or_new, finite, write_config, write_json
 from experiments.common.machines import (
     Machine,
     missing_sources,
@@ -98,7 +98,7 @@ def main(options: CompareOptions) -> int:
     write_parts(folder / "parts.csv", table)
     write_constants(folder / "constants.json", machines)
     summary = summarise(runs, list(machines), table) | reached(machines)
-    write_json(folder / "summary.json", summary)
+    write_json(folder / "summary.json", finite(summary))
     save(rows_strip(runs, f"{options.dataset}: one network on every machine"), folder / "errors.png")
     save(bills_picture(table), folder / "bills.png")
     save(learning_picture({name: (m.validation, spent(m)) for name, m in machines.items()}), folder / "learning.png")
@@ -122,7 +122,7 @@ def tune(options: CompareOptions, folder: Path) -> int:
     trials = {f"{name}_x{f:g}": recipe for f in FACTORS for name, recipe in recipes(options, f).items()}
     runs = run_rows(dict(sorted(trials.items())), seeds=2, jobs=options.jobs, folder=folder)
     summary = {name: value for name, value in means(runs).items() if name.endswith("_val")}
-    write_json(folder / "summary.json", summary)
+    write_json(folder / "summary.json", finite(summary))
     return verdict(show(summary, {}, f"{options.dataset}, validation -> {folder}"), check=False)
 
 

@@ -12,7 +12,7 @@ import torch
 
 from ep_core import data as datasets
 from ep_core.data import Dataset
-from experiments.common.folder import new_folder, write_json
+from experiments.common.folder import new_folder, write_config, write_json
 from experiments.common.ising import whole
 from experiments.common.ising_recipe import FULL, NOISE, PLAIN, Recipe, mesh_rows, require_machine
 from experiments.common.ising_rows import PAPER, config, load, logistic, means, noise_picture, resumed, run_all
@@ -76,7 +76,8 @@ def main(options: IsingOptions) -> int:
     name, data = load(chosen.dataset, chosen.data_dir)
     rows = rows_of(chosen, name, data)
     folder = options.resume or new_folder(options.out, f"ising-{name}")
-    write_json(folder / "config.json", config(replace(chosen, dataset=name)))
+    if options.resume is None:
+        write_config(folder, options, config(replace(chosen, dataset=name)))
     print(f"run: {folder} ({data.name})", flush=True)
     runs = run_all(rows, range(chosen.seed, chosen.seed + chosen.seeds), folder)
     summary = means(runs) | logistic(data)

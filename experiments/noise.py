@@ -3,14 +3,13 @@
 Expected: both machines lose accuracy below about three effective bits; a larger beta stands more noise. Half an hour.
 """
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.progress import track
 
 from experiments.common.deploying import effective_bits
-from experiments.common.folder import begun_or_new, write_config, write_json
+from experiments.common.folder import begun_or_new, finite, write_config, write_json
 from experiments.common.options import TrainOptions
 from experiments.common.pictures import save
 from experiments.common.pictures_machines import bits_picture, noise_picture
@@ -64,8 +63,8 @@ def main(options: NoiseOptions) -> int:
     at = [key for key in rows(options) if key[2] == middle]
     for key in track(at, "measuring bits"):
         bits = effective_bits(load(folder / f"{name_of(*key)}-seed0"))
-        summary[f"{name_of(*key)}_bits"] = bits if math.isfinite(bits) else 0.0
-    write_json(folder / "summary.json", summary)
+        summary[f"{name_of(*key)}_bits"] = bits
+    write_json(folder / "summary.json", finite(summary))
     points = {key: (summary[f"{name_of(*key)}_bits"], summary[name_of(*key)]) for key in at if key[1]}
     save(bits_picture(points, {m: summary[name_of(m, 0.0, middle)] for m in MACHINES}), folder / "bits.png")
     save(noise_picture({key: summary[name_of(*key)] for key in rows(options)}), folder / "noise.png")

@@ -1,6 +1,7 @@
 """Output folders and JSON files of every script: new or empty folders, files written whole."""
 
 import json
+import math
 from datetime import datetime
 from pathlib import Path
 
@@ -52,3 +53,8 @@ def write_json(path: Path, content: dict[str, object] | dict[str, float]) -> Non
 def write_config(folder: Path, options: object, content: dict[str, object]) -> None:
     """Write a script's config.json: what it was asked for, with its versions and the command that asks for it again."""
     write_json(folder / "config.json", content | {MADE_BY: {COMMAND: command(options), **versions()}})
+
+
+def finite(summary: dict[str, float]) -> dict[str, float]:
+    """Without the numbers that do not exist: JSON knows none that are infinite."""
+    return {name: value for name, value in summary.items() if math.isfinite(value)}

@@ -19,6 +19,7 @@ from ep_core.data import Dataset
 from ep_core.ising_fit import IsingEpoch
 from experiments.common.ising import IsingRun, few_of, whole
 from experiments.common.ising_recipe import NOISE, Recipe
+from experiments.common.provenance import MADE_BY
 
 PAPER = "the paper, on its 100 test images: 88.8 +- 1.5 % (second-hand); logistic regression, another fit: 86.85 %"
 T = TypeVar("T")
@@ -51,6 +52,7 @@ def resumed(options: T, folder: Path) -> T:
         raise FileNotFoundError(f"{folder} is not a run: it has no config.json") from error
     except ValueError as error:
         raise ValueError(f"{folder / 'config.json'} cannot be read ({error})") from error
+    kept.pop(MADE_BY, None)
     asked, plain = json.loads(json.dumps(config(options))), json.loads(json.dumps(config(type(options)())))
     if kept.keys() != plain.keys():
         raise ValueError(f"{folder / 'config.json'} is not that of a run of this script")

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import NullLocator
 
 from experiments.common.building import STRATEGIES, Building, Limits
 from experiments.common.machines import summed
@@ -146,6 +147,9 @@ def noise_picture(errors: dict[tuple[str, float, float], float]) -> Figure:
             axes.plot([beta for beta, _ in own], [e for _, e in own], "o-", color=colour, label=f"{noise:g}")
         knob = "noise of a receiver, drive units" if machine == "photonic" else "noise of a memristor, share of G"
         axes.set(xscale="log", yscale="log", xlabel="beta", title=f"{machine}: {knob}")
+        betas = sorted({beta for _, _, beta in errors})
+        axes.set_xticks(betas, [f"{beta:g}" for beta in betas])
+        axes.xaxis.set_minor_locator(NullLocator())
         _plain(axes)
         axes.grid(alpha=0.25)
         axes.legend(frameon=False, fontsize=8, ncols=2)
