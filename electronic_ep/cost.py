@@ -86,7 +86,7 @@ class Periphery:
                 source=sources(self, "logic_s", "neuron_pj"),
             ),
         }
-        contrast = {"contrast": self.engine.part(int8=driven * sensed)}
+        contrast = {"contrast": self.engine.part(int8=driven * sensed, kept=driven + sensed)}
         pulse = Part(
             joules=1e-12 * self.pulse_pj, seconds=rows * self.pulse_s, source=sources(self, "pulse_pj", "pulse_s")
         )

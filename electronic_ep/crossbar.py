@@ -278,6 +278,16 @@ class CrossbarWeight(SolvedWeight):
         return written
 
     @property
+    def _alike(self) -> bool:
+        """Whether both devices of a pair are always asked for opposite changes."""
+        return self.gradient is outer and isinstance(self.programming, MixedPrecision)
+
+    @property
+    def independent(self) -> int:
+        """States that learn; a pair whose devices change alike is one."""
+        return super().independent // (2 if self._alike else 1)
+
+    @property
     def parts(self) -> Periphery:
         """The machine's parts."""
         return self.periphery
@@ -298,8 +308,7 @@ class CrossbarWeight(SolvedWeight):
         cells = up * across * self.array.tile**2
         g = self.array.microsiemens(self.state, backward=backward).double()
         ends = (self.out_features, self.in_features) if backward else (self.in_features, self.out_features)
-        alike = self.gradient is outer and isinstance(self.programming, MixedPrecision)
-        own = self.programming.words * g.numel() // (2 if alike else 1)
+        own = self.programming.words * g.numel() // (2 if self._alike else 1)
         fast = 1 if self.beside is None else 3
         return self.periphery.cost(
             driven=ends[0],

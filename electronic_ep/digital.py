@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ep_core.cost import Cost, Part
-from ep_core.parts import ACCUMULATOR, ENGINE, NEURON_PJ, Accumulator, Engine, require
+from ep_core.parts import ACCUMULATOR, ENGINE, LOGIC_S, NEURON_PJ, Accumulator, Engine, require
 from ep_core.quantity import Quantity, sources
 from ep_core.weight import Inputs, OutOfRangeError, Outputs, WeightOperator, Written, product, require_finite
 
@@ -23,7 +23,8 @@ class Accelerator:
         engine: multiply-adds; contrasts are made by the same. sram_pj: a byte out of the memory, or into it [pJ].
         reuse: samples for which a weight is fetched once.
         bit_um2: a bit of memory with its share of the periphery [um^2]. leak_uw_kb: of 1,024 bytes that hold [uW].
-        neuron_pj: a neuron [pJ]. accumulator: a word of what int8 cannot represent of the weights.
+        logic_s, neuron_pj: a neuron, its state read and written [s, pJ].
+        accumulator: a word of what int8 cannot represent of the weights.
 
     """
 
@@ -34,12 +35,13 @@ class Accelerator:
     reuse: float = Quantity(16.0, 256.0, 1.0, unit="1", source="assumed")
     bit_um2: float = Quantity(0.5, 0.05, 1.0, unit="um^2", source="assumed")
     leak_uw_kb: float = Quantity(10.0, 1.0, 100.0, unit="uW", source="assumed")
+    logic_s: float = LOGIC_S
     neuron_pj: float = NEURON_PJ
     accumulator: Accumulator = ACCUMULATOR
 
     def __post_init__(self) -> None:
         require(self, "sram_pj", "reuse", "bit_um2")
-        require(self, "leak_uw_kb", "neuron_pj", zero=True)
+        require(self, "leak_uw_kb", "logic_s", "neuron_pj", zero=True)
 
     @property
     def state_bits(self) -> int:
@@ -49,11 +51,15 @@ class Accelerator:
     def cost(self, *, driven: int, sensed: int) -> Cost:
         """Of an operator: a read makes every multiply-add, and fetches every weight once in `reuse` samples."""
         weights = driven * sensed
-        fetched = 1e-12 * self.sram_pj * (weights / self.reuse + driven + sensed)
+        fetched = 1e-12 * self.sram_pj * weights / self.reuse
         read = {
             "multiply": self.engine.part(int8=weights),
             "memory": Part(joules=fetched, source=sources(self, "sram_pj", "reuse")),
-            "neuron": Part(joules=1e-12 * self.neuron_pj * sensed, source=sources(self, "neuron_pj")),
+            "neuron": Part(
+                joules=1e-12 * self.neuron_pj * sensed,
+                seconds=self.logic_s,
+                source=sources(self, "logic_s", "neuron_pj"),
+            ),
         }
         held = Part(
             watts=1e-6 * self.leak_uw_kb * weights / 1024,
@@ -62,7 +68,7 @@ class Accelerator:
         )
         return Cost(
             read=read,
-            contrast={"contrast": self.engine.part(int8=weights)},
+            contrast={"contrast": self.engine.part(int8=weights, kept=driven + sensed)},
             write={"memory": Part(joules=1e-12 * self.sram_pj, source=sources(self, "sram_pj"))},
             update={"accumulator": self.accumulator.part(weights)},
             hold={"memory": held},

@@ -100,7 +100,10 @@ def bill(
     operators = [operator if change is None else operator.repriced(change) for operator in network.operators]
     costs = [(operator.cost(), operator.cost(backward=True)) for operator in operators]
     parts = _reads(network, ledger, costs)
-    parts += _timed("contrast", [up.contrast for up, _ in costs], ledger.rows, joules=ledger.rows)
+    # The input is the same in all phases: their forces are summed first.
+    rows = [min(ledger.rows, ledger.clamps) if edge.pre == 0 else ledger.rows for edge in network.edges]
+    for count, (up, _) in zip(rows, costs, strict=True):
+        parts += _timed("contrast", [up.contrast], count, joules=count)
     parts += _timed("write", [up.write for up, _ in costs], ledger.rounds, joules=ledger.pulses, at_once=True)
     parts += _timed("update", [up.update for up, _ in costs], ledger.updates, joules=ledger.updates)
     parts += _timed("hold", [up.hold for up, _ in costs], 0, joules=0)

@@ -64,6 +64,7 @@ class Engine:
 
     Attributes:
         int8_pj: a multiply-add of 8-bit numbers [pJ]. float_pj: of 32-bit floating-point ones [pJ].
+        byte_pj: of a state that is kept until its batch is whole, written and read once [pJ].
         per_s: multiply-adds a second. mm2: area of the engine, which all operators of a machine share [mm^2].
 
     """
@@ -71,14 +72,18 @@ class Engine:
     int8_pj: float
     float_pj: float
     per_s: float
+    byte_pj: float
     mm2: float
 
     def __post_init__(self) -> None:
-        require(self, "int8_pj", "float_pj", "per_s", "mm2")
+        require(self, "int8_pj", "float_pj", "per_s", "byte_pj", "mm2")
 
-    def part(self, *, int8: int = 0, floats: int = 0) -> Part:
-        """Of so many multiply-adds."""
-        joules = 1e-12 * (self.int8_pj * int8 + self.float_pj * floats)
+    def part(self, *, int8: int = 0, floats: int = 0, kept: int = 0) -> Part:
+        """Of so many multiply-adds, and of so many bytes of states.
+
+        Contrasts of a batch are one product of matrices: its sums stay in the multiply-adders.
+        """
+        joules = 1e-12 * (self.int8_pj * int8 + self.float_pj * floats + self.byte_pj * kept)
         return Part(joules=joules, seconds=(int8 + floats) / self.per_s, source=sources(self))
 
 
@@ -96,6 +101,7 @@ ENGINE = Engine(
         source="45 nm, Horowitz, ISSCC 2014 (B); low Bernstein 2021 (A), high twice H100's .354 pJ/op (B)",
     ),
     float_pj=Quantity(4.6, 0.5, 4.6, unit="pJ", source="45 nm, Horowitz, ISSCC 2014 (B); low assumed"),
+    byte_pj=Quantity(2 * 10 / 8, 0.2, 5.0, unit="pJ", source="Horowitz, ISSCC 2014 (B); range assumed"),
     per_s=Quantity(1e12, 1e13, 1e11, unit="1/s", source="assumed"),
     mm2=Quantity(1.0, 0.1, 10.0, unit="mm^2", source="assumed"),
 )

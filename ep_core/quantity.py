@@ -1,13 +1,14 @@
 """Constants of hardware: a number with its range, unit and source, and parts with their constants at another value."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Literal, TypeVar, get_args
 
 Case = Literal["low", "nominal", "high"]
 CASES: tuple[Case, ...] = get_args(Case)
-TAGS = ("(A", "(B", "(C", "assumed")
+TAG = re.compile(r"\([ABC][);,:]|assumed")
 P = TypeVar("P")
 
 
@@ -38,8 +39,8 @@ class Quantity(float):
             raise ValueError(f"a constant must be positive and finite, not {nominal} within {ends} {unit}")
         if not min(ends) <= nominal <= max(ends):
             raise ValueError(f"a constant lies in its range, not {nominal} outside {ends} {unit}")
-        if not any(tag in source for tag in TAGS):
-            raise ValueError(f"a constant needs a source with a tag {TAGS[:3]}.. or the word 'assumed', not {source!r}")
+        if not TAG.search(source):
+            raise ValueError(f"a constant needs a source with a tag (A, B, C) or the word 'assumed', not {source!r}")
         made = super().__new__(cls, nominal)
         made.cheap, made.dear, made.unit, made.source = *ends, unit, source
         return made
@@ -78,7 +79,7 @@ def sourceless(owner: object, prefix: str = "") -> list[str]:
 
 
 def _told(sources: Mapping[str, str], name: str) -> bool:
-    return any(tag in sources.get(name, "") for tag in TAGS)
+    return bool(TAG.search(sources.get(name, "")))
 
 
 def _members(owner: object) -> Iterator[tuple[str, object]]:
@@ -120,7 +121,9 @@ def _changed(parts: P, values: Mapping[str, float], prefix: str = "") -> P:
         if isinstance(value, Quantity) and path in values:
             new = values[path]
             ends = {"cheap": min(new, value.cheap), "dear": max(new, value.dear)}
-            if value.cheap > value.dear:
+            if value.cheap == value.dear:
+                ends = {"cheap": new, "dear": new}
+            elif value.cheap > value.dear:
                 ends = {"cheap": max(new, value.cheap), "dear": min(new, value.dear)}
             changes[name] = Quantity(new, **ends, unit=value.unit, source=value.source)
         elif is_dataclass(value) and any(key.startswith(path + ".") for key in values):

@@ -166,6 +166,11 @@ class WeightOperator(nn.Module, ABC):
         """The parts that `cost` counts, with their constants; None of ideal weights."""
         return None
 
+    @property
+    def independent(self) -> int:
+        """Parameters that learn and can change independently: numbers that an optimiser must keep its state of."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
     def repriced(self: Operator, change: Callable[[object], object]) -> Operator:
         """Return the same operator, which shares everything, with its parts as `change` makes them: for costs."""
         return self

@@ -2,7 +2,7 @@
 
 Expected: at nominal constants no mesh pays, whatever its size: heaters hold power, and loss keeps tiles at 8 or 16
 modes, each with a local oscillator. With every constant at its cheap end MEMS meshes take less than .23 pJ a MAC from
-N = 19 on. Crossbars do at nominal constants from N = 41 on. Seconds.
+N = 7 on. Crossbars do at nominal constants from N = 41 on. Seconds.
 """
 
 import math

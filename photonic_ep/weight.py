@@ -382,7 +382,7 @@ class MeshWeight(SolvedWeight):
         owing = self.physics.step is not None or self.physics.codes
         update = {"accumulator": parts.accumulator.part(held.numel())} if owing else {}
         update["pullback"] = parts.engine.part(floats=self.tiles * self.tile.pullback)
-        contrast = {"contrast": parts.engine.part(int8=self.in_features * self.out_features)}
+        contrast = {"contrast": parts.engine.part(int8=self.in_features * self.out_features, kept=ports)}
         return Cost(read=read, contrast=contrast, write=write, update=update, hold=hold)
 
     def believed(self) -> "MeshWeight":

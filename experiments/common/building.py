@@ -63,14 +63,15 @@ class Building:
 
 
 def needed_mw(device: Device, limits: Limits) -> float:
-    """Signal at a pair of photodiodes whose shot noise leaves so many bits: P = 12 4^b e B / 2 R [mW].
+    """Signal at a pair of photodiodes whose shot noise leaves so many bits: P = 12 4^b e B / 8 R [mW].
 
-    Homodyne: the full scale 2 R sqrt(P_lo P) over the noise sqrt(2 e R P_lo B) is sqrt(12) 2^b; b = ENOB.
+    Homodyne: the current swings from -2 R sqrt(P_lo P) to as much above 0; that range over the noise
+    sqrt(2 e R P_lo B) is sqrt(12) 2^b.
     """
     detector = device.hardware.receiver.detector
     bandwidth, responsivity = detector.bandwidth_hz, detector.responsivity
     bits = device.state_bits if limits.bits is None else limits.bits
-    return 1e3 * 12 * 4**bits * ELEMENTARY_CHARGE * bandwidth / (2 * responsivity)
+    return 1e3 * 12 * 4**bits * ELEMENTARY_CHARGE * bandwidth / (8 * responsivity)
 
 
 def build(

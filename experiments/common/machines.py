@@ -11,14 +11,16 @@ from pathlib import Path
 
 import yaml
 
+from electronic_ep import Accelerator
 from electronic_ep.presets import CHIPS
 from ep_core import Ledger
 from ep_core.bill import Bill, Change, bill
 from ep_core.estimators import Nudging, count
 from ep_core.homeostasis import Homeostatic
 from ep_core.nudge import Nudge
-from ep_core.quantity import CASES, at, constants, moved, sourceless
+from ep_core.quantity import CASES, Case, at, constants, moved, sourceless
 from experiments.common.build import Job, build
+from experiments.common.building import Limits
 from experiments.common.folder import write_text
 from experiments.common.resolve import DEVICES
 from experiments.common.rundir import RunDirectory
@@ -96,7 +98,8 @@ class Machine:
         if quantity == "inference":
             return bill(network, self.inferred, samples=self.inferred.samples, change=change)
         words = WORDS[options.optimiser] if options.optimiser != "sgd" or options.momentum else 0
-        kept = words * sum(p.numel() for _, p in network.trainables())
+        learning = sum(operator.independent for operator in network.operators)
+        kept = words * (learning + sum(b.numel() for b in network.shifts if b.requires_grad))
         samples = options.epochs * len(self.job.data.train)
         return bill(network, self.trained, samples=samples, nudge=self.nudge, words=kept, change=change)
 
@@ -123,10 +126,18 @@ def rows(machines: Mapping[str, Machine], values: Mapping[str, float]) -> Iterat
                     }
 
 
-def priced(parts: object, *, case: str, values: Mapping[str, float]) -> object:
-    """Parts with the constants that they have of `values` moved, all at one end of their ranges."""
-    own = {name: value for name, value in values.items() if name in dict(constants(parts))}
-    return at(moved(parts, own), case)  # pyright: ignore[reportArgumentType]
+def priced(parts: object, *, case: Case, values: Mapping[str, float]) -> object:
+    """Parts with the constants that they have of `values` moved, all at one end of their ranges.
+
+    The nudge has the machine's parts too: under `hardware`, or its converter alone.
+    """
+    known = dict(constants(parts))
+    own: dict[str, float] = {}
+    for name, value in values.items():
+        for path in (name, f"hardware.{name}", name.replace("dac.", "converter.")):
+            if path in known:
+                own[path] = value
+    return at(moved(parts, own), case)
 
 
 def write_parts(path: Path, table: list[dict[str, object]]) -> None:
@@ -138,50 +149,56 @@ def write_parts(path: Path, table: list[dict[str, object]]) -> None:
     write_text(path, text.getvalue())
 
 
-def read_constants(path: Path | None, machines: Mapping[str, Machine]) -> dict[str, float]:
-    """Constants that a YAML file sets, by name. ValueError for names that no machine has, and for values <= 0."""
+def read_constants(path: Path | None) -> dict[str, float]:
+    """Constants that a YAML file sets, by name, on every machine that has them.
+
+    ValueError for names that no machine has, for numbers that are physics too, and for values <= 0.
+    """
     if path is None:
         return {}
-    given = yaml.safe_load(path.read_text())
+    try:
+        given = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(given, dict):
         raise ValueError(f"{path} must map names of constants to numbers")
-    known: dict[str, float] = {}
-    for machine in machines.values():
-        for owner in (machine.job.network.operators[0].parts, machine.nudge):
-            known |= dict(constants(owner))
-    for name, value in given.items():
+    machines = (DEVICES["F"].hardware, CHIPS["cmo-hfox"].periphery, Accelerator())
+    known = sorted({name for parts in machines for name, _ in constants(parts)})
+    for name in given:
         if name not in known:
-            raise ValueError(f"{path}: there is no constant {name!r}: there are {', '.join(sorted(known))}")
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < float("inf"):
-            raise ValueError(f"{path}: the constant {name} must be a positive number, not {value!r}")
-    return {str(name): float(value) for name, value in given.items()}
+            raise ValueError(f"{path}: there is no constant {name!r}: there are {', '.join(known)}")
+        if ".detector." in name or name.startswith("plan."):
+            raise ValueError(f"{path}: {name} is physics too, and the networks were trained at it: change the preset")
+    return {str(name): _positive(path, name, value) for name, value in given.items()}
+
+
+def _positive(path: Path, name: str, value: object) -> float:
+    """A constant's value. YAML reads 1e-9 as text."""
+    try:
+        number = math.nan if isinstance(value, bool) else float(str(value))
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ValueError(f"{path}: the constant {name} must be a positive number, not {value!r}")
+    return number
 
 
 def missing_sources() -> list[str]:
     """Constants of all presets that have neither a source nor the word 'assumed'."""
-    presets = {**DEVICES, **CHIPS}
+    presets = {**DEVICES, **CHIPS, "int8": Accelerator(), "limits": Limits()}
     return [f"{name}.{path}" for name, preset in presets.items() for path in sourceless(preset)]
 
 
-def constants_table(machines: Mapping[str, Machine]) -> dict[str, dict[str, object]]:
-    """Every constant of the machines compared: value, range, unit, source."""
+def write_constants(path: Path, machines: Mapping[str, Machine], values: Mapping[str, float]) -> None:
+    """Write constants.json: every constant of the machines, as priced: value, range, unit, source."""
     table: dict[str, dict[str, object]] = {}
     for name, machine in machines.items():
-        for owner in (machine.job.network.operators[0].parts, machine.nudge):
-            for path, value in constants(owner):
-                table[f"{name}.{path}"] = {
-                    "nominal": float(value),
-                    "low": value.cheap,
-                    "high": value.dear,
-                    "unit": value.unit,
-                    "source": value.source,
-                }
-    return table
-
-
-def write_constants(path: Path, machines: Mapping[str, Machine]) -> None:
-    """Write constants.json."""
-    write_text(path, json.dumps(constants_table(machines), indent=2) + "\n")
+        owners = {name: machine.job.network.operators[0].parts, f"{name}.nudge": machine.nudge}
+        for room, owner in owners.items():
+            for own, value in constants(priced(owner, case="nominal", values=values)):
+                told = {"low": value.cheap, "high": value.dear, "unit": value.unit, "source": value.source}
+                table[f"{room}.{own}"] = {"nominal": float(value), **told}
+    write_text(path, json.dumps(table, indent=2) + "\n")
 
 
 def summed(table: list[dict[str, object]], key: str, **wanted: str) -> float:

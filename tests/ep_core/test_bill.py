@@ -43,10 +43,11 @@ def test_every_count_is_paid(source, kind):
     waits = ledger.clamps * first.total("read").seconds + ledger.ups * (
         up.total("read").seconds + down.total("read").seconds
     )
-    for event, times in (("contrast", ledger.rows), ("update", ledger.updates)):
-        both = [cost.total(event) for cost in (first, up)]
-        reads += times * sum(part.joules for part in both)
-        waits += times * sum(part.seconds for part in both)
+    # the input is the same in both nudged phases: one contrast a sample
+    for event, times in (("contrast", (21, 42)), ("update", (ledger.updates,) * 2)):
+        for count, cost in zip(times, (first, up), strict=True):
+            reads += count * cost.total(event).joules
+            waits += count * cost.total(event).seconds
     reads += ledger.pulses * up.total("write").joules
     waits += ledger.rounds * max(cost.total("write").seconds for cost in (first, up))
     watts = first.total().watts + up.total("hold").watts

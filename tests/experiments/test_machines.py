@@ -55,7 +55,7 @@ def test_a_link_loses_what_is_on_its_way():
     six = building.build(DEVICE_F, (8, 8), "spatial", limits=Limits(bits=6))
     assert six.left_db - plain.left_db == pytest.approx(10 * math.log10(16))
     words = building.build(HEATERS, (784, 256, 10), "spatial").missing
-    assert words == ("6 chips", "107.8 times too hot", "link 2.8 dB short")
+    assert words == ("6 chips", "107.8 times too hot")
 
 
 def test_products_are_what_the_operators_read(source):
@@ -125,7 +125,7 @@ def test_a_comparison_prices_what_it_trained(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(compare, "recipes", tiny)
     constants = tmp_path / "constants.yaml"
     call = ["--seeds", "1", "--jobs", "1", "--out", str(tmp_path / "a"), "--constants", str(constants)]
-    constants.write_text("shifter.mw_pi: 2.477\n")
+    constants.write_text("shifter.mw_pi: 2.477e+0\ndac.pj: 1\n")
     assert run(compare.main, compare.CompareOptions, call) == 0
     cheap = json.loads((tmp_path / "a" / "summary.json").read_text())
     constants.write_text("{}\n")
@@ -138,6 +138,8 @@ def test_a_comparison_prices_what_it_trained(tmp_path, monkeypatch, capsys):
         assert summary[f"{name}_area_mm2"] > 0
         assert summary[f"{name}_inference_joules_core"] <= summary[f"{name}_inference_joules"]
     assert cheap["photonic_watts"] < summary["photonic_watts"]
+    changed = json.loads((tmp_path / "a" / "constants.json").read_text())
+    assert changed["photonic.nudge.hardware.dac.pj"]["nominal"] == pytest.approx(50 / 14)
     assert summary["sources_missing"] == 0
     assert "heaters,core" in table
     assert "can digits be built?" in capsys.readouterr().out
@@ -146,6 +148,8 @@ def test_a_comparison_prices_what_it_trained(tmp_path, monkeypatch, capsys):
         ("positive number, not 0", "shifter.mw_pi: 0\n"),
         ("positive number, not -1", "shifter.mw_pi: -1\n"),
         ("map names", "- 1\n"),
+        ("no YAML", "a: [\n"),
+        ("physics too", "receiver.detector.bandwidth_hz: 1e9\n"),
     ):
         constants.write_text(content)
         assert run(compare.main, compare.CompareOptions, call) == 2
