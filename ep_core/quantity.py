@@ -89,12 +89,10 @@ def _members(owner: object) -> Iterator[tuple[str, object]]:
 
 def sources(owner: object, *names: str) -> str:
     """Sources of the constants of a part, or of those named; a plain number is assumed."""
-    values = [(name, value) for name, value in _members(owner) if name in names or (not names and _number(value))]
+    values = [
+        (name, value) for name, value in _members(owner) if name in names or (not names and isinstance(value, float))
+    ]
     return "; ".join(dict.fromkeys(getattr(value, "source", "assumed") for _, value in values))
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, float)
 
 
 def at(parts: P, case: Case) -> P:

@@ -10,21 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from electronic_ep import Accelerator, presets
-from ep_core.quantity import CASES, moved
+from ep_core.quantity import CASES, at, moved
 from experiments.common.building import Limits
 from experiments.common.folder import finite, new_folder, write_config, write_json
 from experiments.common.pictures import save
 from experiments.common.pictures_products import sizes_picture, tornado_picture
 from experiments.common.products import (
-    Memristors,
     Optics,
-    at_case,
     break_even,
     crossbar,
     digital,
     optics_constants,
     photonic,
-    with_constants,
 )
 from experiments.common.resolve import DEVICES
 from experiments.common.shell import run
@@ -64,9 +61,9 @@ def main(options: BreakevenOptions) -> int:
     write_config(folder, options, {"bits": options.bits, "claims": CLAIMS, "band_pj": BAND})
     optics = {name: Optics.of(DEVICES[d], Limits(bits=options.bits)) for name, d in SHIFTERS.items()}
     lines = {name: [photonic(own, n) for n in SIZES] for name, own in optics.items()}
-    memristors = Memristors(chip=presets.CMO_HFOX)
+    memristors = presets.CMO_HFOX
     lines["crossbar"] = [crossbar(memristors, n) for n in SIZES]
-    lines["mems, all constants cheap"] = [photonic(at_case(optics["mems"], "low"), n) for n in SIZES]
+    lines["mems, all constants cheap"] = [photonic(at(optics["mems"], "low"), n) for n in SIZES]
     bands = {case: [digital(engine(pj), n) for n in SIZES] for case, pj in BAND.items()}
     summary = summarise(optics, memristors)
     torn = tornado(optics["mems"])
@@ -84,7 +81,7 @@ def engine(pj: float) -> Accelerator:
     return moved(plain, {"engine.int8_pj": pj, "sram_pj": 1e-6})
 
 
-def summarise(optics: dict[str, Optics], memristors: Memristors) -> dict[str, float]:
+def summarise(optics: dict[str, Optics], memristors: presets.Chip) -> dict[str, float]:
     """Break-even sizes with each edge of the digital band; inf: none up to 4096."""
     summary: dict[str, float] = {}
     for case, pj in BAND.items():
@@ -93,7 +90,7 @@ def summarise(optics: dict[str, Optics], memristors: Memristors) -> dict[str, fl
         summary[f"crossbar_break_even_{case}"] = break_even(lambda n: crossbar(memristors, n), theirs(pj))
     for name, own in optics.items():
         for case in CASES:
-            ends = at_case(own, case)
+            ends = at(own, case)
             tail = "" if case == "nominal" else f"_constants_{case}"
             summary[f"{name}_break_even{tail}"] = break_even(lambda n, own=ends: photonic(own, n), theirs(0.23))
             one = photonic(ends, 256)
@@ -111,7 +108,7 @@ def tornado(optics: Optics, n: int = 256) -> dict[str, tuple[float, float]]:
     """PJ a MAC of an n x n product at both ends of every constant that moves it, alone; the longest first."""
     found: dict[str, tuple[float, float]] = {}
     for name, value in optics_constants(optics).items():
-        ends = [photonic(with_constants(optics, {name: end}), n) for end in (value.cheap, value.dear)]
+        ends = [photonic(moved(optics, {name: end}), n) for end in (value.cheap, value.dear)]
         low, high = (math.inf if one is None else 1e12 * one.total / n**2 for one in ends)
         if abs(math.log(high / low)) > 0.01:
             found[name] = (low, high)

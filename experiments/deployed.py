@@ -6,14 +6,13 @@ Expected (digits): deployed weights lose as crosstalk or wires grow, those train
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experiments.common.build import Job, build
 from experiments.common.deploying import deployed_error
 from experiments.common.folder import begun_or_new, write_config, write_json
 from experiments.common.options import TrainOptions
 from experiments.common.pictures import save
 from experiments.common.pictures_machines import deployed_picture
 from experiments.common.rows import Results, means, run_rows
-from experiments.common.rundir import RunDirectory
+from experiments.common.rundir import rebuilt
 from experiments.common.shell import run
 from experiments.common.table import show, verdict
 
@@ -69,18 +68,10 @@ def deploy(devices: dict[str, TrainOptions], seeds: int, folder: Path) -> dict[s
     """Test errors of the ideal runs' weights on every device."""
     errors: dict[str, list[float]] = {name: [] for name in devices}
     for seed in range(seeds):
-        trained = load(folder / f"ideal-seed{seed}")
+        trained = rebuilt(folder / f"ideal-seed{seed}")[1]
         for name, device in devices.items():
             errors[name].append(deployed_error(trained, replace(device, seed=seed)))
     return errors
-
-
-def load(path: Path) -> Job:
-    """Rebuild a finished run."""
-    run_folder, options = RunDirectory.open(path)
-    job = build(options)
-    run_folder.restore(job)
-    return job
 
 
 def summarise(runs: dict[str, Results], put: dict[str, list[float]]) -> dict[str, float]:

@@ -14,9 +14,9 @@ from experiments.common.options import TrainOptions
 from experiments.common.pictures import save
 from experiments.common.pictures_machines import bits_picture, noise_picture
 from experiments.common.rows import means, run_rows
+from experiments.common.rundir import rebuilt
 from experiments.common.shell import run
 from experiments.common.table import show, verdict
-from experiments.deployed import load
 
 MACHINES = {
     "photonic": (TrainOptions(backend="photonic", controls=False, threads=1), "detector_noise", (0.01, 0.03, 0.1, 0.3)),
@@ -62,7 +62,7 @@ def main(options: NoiseOptions) -> int:
     summary |= {f"{name}_std": found[f"{name}_std"] for name in recipes}
     at = [key for key in rows(options) if key[2] == middle]
     for key in track(at, "measuring bits"):
-        bits = effective_bits(load(folder / f"{name_of(*key)}-seed0"))
+        bits = effective_bits(rebuilt(folder / f"{name_of(*key)}-seed0")[1])
         summary[f"{name_of(*key)}_bits"] = bits
     write_json(folder / "summary.json", finite(summary))
     points = {key: (summary[f"{name_of(*key)}_bits"], summary[name_of(*key)]) for key in at if key[1]}

@@ -74,6 +74,12 @@ def needed_mw(device: Device, limits: Limits) -> float:
     return 1e3 * 12 * 4**bits * ELEMENTARY_CHARGE * bandwidth / (8 * responsivity)
 
 
+def launched_dbm(device: Device, limits: Limits, modes: int, loss_db: float) -> float:
+    """Light in a waveguide before coupler, modulator and the MZIs of a tile, of which receivers see enough [dBm]."""
+    depth = 2 * len(device.topology(modes).columns) + 1
+    return 10 * math.log10(needed_mw(device, limits)) + limits.coupler_db + limits.modulator_db + depth * loss_db
+
+
 def build(
     device: Device, sizes: Sequence[int], strategy: Strategy, *, sweeps: int = 20, limits: Limits | None = None
 ) -> Building:
@@ -94,9 +100,7 @@ def build(
     mm2 = 1e-6 * tiles * length * height
     # Each input is split between the rows of tiles that it lights; one tile at a time needs no splitting.
     split = 1 if strategy == "multiplexed" else max(rows for rows, _ in shapes)
-    depth = 2 * len(device.topology(k).columns) + 1
-    loss = bounds.coupler_db + bounds.modulator_db + depth * device.imperfections.insertion_loss_db
-    ask = 10 * math.log10(needed_mw(device, bounds)) + loss + 10 * math.log10(split)
+    ask = launched_dbm(device, bounds, k, device.imperfections.insertion_loss_db) + 10 * math.log10(split)
     ports = k if strategy == "multiplexed" else sum(cols * k for _, cols in shapes)
     pairs = k * tiles
     light = ports * 10 ** (ask / 10) + pairs * bounds.lo_mw * 10 ** (bounds.coupler_db / 10)

@@ -19,11 +19,11 @@ from ep_core.estimators import Nudging, count
 from ep_core.homeostasis import Homeostatic
 from ep_core.nudge import Nudge
 from ep_core.quantity import CASES, Case, at, constants, moved, sourceless
-from experiments.common.build import Job, build
+from experiments.common.build import Job
 from experiments.common.building import Limits
 from experiments.common.folder import write_text
 from experiments.common.resolve import DEVICES
-from experiments.common.rundir import RunDirectory
+from experiments.common.rundir import rebuilt
 
 # What stands behind the names of parts: label, and on which side of a boundary it lies.
 KINDS: dict[str, tuple[str, str]] = {
@@ -73,9 +73,7 @@ class Machine:
     @classmethod
     def load(cls, path: Path) -> "Machine":
         """Rebuild a run and let it predict the test images once more, counting."""
-        folder, options = RunDirectory.open(path, writes=False)
-        job = build(options)
-        folder.restore(job)
+        folder, job = rebuilt(path)
         inferred = Ledger()
         for x in job.data.test.x.split(1000):
             count(inferred, job.estimator.infer(job.network, x))

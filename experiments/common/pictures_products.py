@@ -59,7 +59,7 @@ def tornado_picture(found: Mapping[str, tuple[float, float]], nominal: float, ba
         for end, colour in zip(ends, ("C0", "C3"), strict=True):
             axes.plot([nominal, end], [place, place], color=colour, linewidth=9, solid_capstyle="butt")
     axes.axvline(nominal, color="k", linewidth=1, label=f"nominal, {nominal:.2g} pJ")
-    axes.set_yticks(range(len(found)), [name.replace("hardware.", "").replace("limits.", "") for name in found])
+    axes.set_yticks(range(len(found)), [name.replace("device.hardware.", "").replace("limits.", "") for name in found])
     axes.invert_yaxis()
     axes.set(xscale="log", xlabel="pJ a MAC, 256 x 256 on MEMS meshes; blue: the cheap end, red: the dear one")
     axes.set_title("What moves the joules, one constant at a time")

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from electronic_ep import Accelerator
 from electronic_ep.presets import Chip
-from ep_core.quantity import Case, Quantity, constants, moved
-from experiments.common.building import Limits, needed_mw
+from ep_core.quantity import Quantity, constants
+from experiments.common.building import Limits, launched_dbm
 from photonic_ep.mesh.tile import Tile
 from photonic_ep.presets import Device
 
@@ -47,13 +47,6 @@ class Optics:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Memristors:
-    """A crossbar machine's parts; mean conductance as half of the range."""
-
-    chip: Chip
-
-
 def photonic(optics: Optics, n: int) -> Product | None:
     """The cheapest tiling of an n x n product whose link closes; None where none does.
 
@@ -67,9 +60,7 @@ def photonic(optics: Optics, n: int) -> Product | None:
 def _tiled(optics: Optics, n: int, k: int) -> Product | None:
     device, limits, parts = optics.device, optics.limits, optics.device.hardware
     mesh, rows = Tile(device.topology(k), ("v", "u")), -(-n // k)
-    depth = 2 * len(device.topology(k).columns) + 1
-    loss = limits.coupler_db + limits.modulator_db + depth * optics.loss_db
-    ask = 10 * math.log10(needed_mw(device, limits)) + loss
+    ask = launched_dbm(device, limits, k, optics.loss_db)
     left = limits.launch_dbm - ask
     if left < 0:
         return None
@@ -90,9 +81,9 @@ def _tiled(optics: Optics, n: int, k: int) -> Product | None:
     return Product(joules=joules, seconds=seconds, tile=k, shared=shared)
 
 
-def crossbar(memristors: Memristors, n: int) -> Product:
-    """Pairs of memristors; converters at the ends of every line, shared by tiles as the operator's are."""
-    parts, kind = memristors.chip.periphery, memristors.chip.memristor
+def crossbar(chip: Chip, n: int) -> Product:
+    """Pairs of memristors at half of their range; tiles share the converters at the ends of lines."""
+    parts, kind = chip.periphery, chip.memristor
     siemens = 1e-6 * 2 * n**2 * (kind.low_us + kind.high_us) / 2
     joules = {
         "DAC": 1e-12 * n * parts.dac.pj,
@@ -126,36 +117,8 @@ def break_even(ours: Callable[[int], Product | None], theirs: Callable[[int], Pr
     return best
 
 
-@dataclass(frozen=True)
-class _Loss:
-    db: Quantity
-
-
 def optics_constants(optics: Optics) -> dict[str, Quantity]:
     """Constants that a photonic product depends on, by name."""
-    used = ("dac.", "modulator.", "receiver.", "adc.", "neuron_pj", "efficiency", "mw_pi", "logic_s")
-    parts = dict(constants(optics.device.hardware, "hardware."))
-    own = {name: value for name, value in parts.items() if any(part in name for part in used)}
-    return own | dict(constants(optics.limits, "limits.")) | {"loss_db": optics.loss_db}
-
-
-def with_constants(optics: Optics, values: Mapping[str, float]) -> Optics:
-    """Return the optics with some constants moved."""
-    own = {
-        room: {name.split(".", 1)[1]: value for name, value in values.items() if name.startswith(room + ".")}
-        for room in ("hardware", "limits")
-    }
-    device = optics.device
-    hardware, limits = moved(device.hardware, own["hardware"]), moved(optics.limits, own["limits"])
-    floor = device.imperfections.floor
-    physics = device.imperfections if floor is None else replace(device.imperfections, floor=hardware.plan)
-    return Optics(
-        device=replace(device, hardware=hardware, imperfections=physics),
-        limits=limits,
-        loss_db=moved(_Loss(optics.loss_db), {"db": values["loss_db"]}).db if "loss_db" in values else optics.loss_db,
-    )
-
-
-def at_case(optics: Optics, case: Case) -> Optics:
-    """Return the optics with all constants at one end."""
-    return with_constants(optics, {name: value.at(case) for name, value in optics_constants(optics).items()})
+    parts = ("dac", "modulator", "receiver", "adc", "neuron_pj", "supply.efficiency", "shifter.mw_pi", "logic_s")
+    rooms = (*(f"device.hardware.{part}" for part in parts), "limits.", "loss_db")
+    return {name: value for name, value in constants(optics) if name.startswith(rooms)}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ep_core import Ledger, checkpoint
 from ep_core.train import Epoch
-from experiments.common.build import Job
+from experiments.common.build import Job, build
 from experiments.common.folder import new_folder, write_json, write_text
 from experiments.common.options import TrainOptions
 from experiments.common.provenance import MADE_BY, versions
@@ -115,3 +115,11 @@ class RunDirectory:
         writer.writerows(self.history)
         write_text(self.path / "metrics.csv", table.getvalue())
         write_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in self.history))
+
+
+def rebuilt(path: Path) -> tuple[RunDirectory, Job]:
+    """A run with its last weights, to look at: nothing is written."""
+    folder, options = RunDirectory.open(path, writes=False)
+    job = build(options)
+    folder.restore(job)
+    return folder, job

@@ -17,7 +17,7 @@ from experiments.common.build import build
 from experiments.common.building import Limits
 from experiments.common.machines import kind, missing_sources
 from experiments.common.options import TrainOptions
-from experiments.common.products import Memristors, Optics, at_case, break_even, crossbar, digital, photonic
+from experiments.common.products import Optics, break_even, crossbar, digital, photonic
 from experiments.common.resolve import DEVICES, resolve
 from experiments.common.shell import run
 from photonic_ep import MeshWeight
@@ -72,7 +72,7 @@ def test_products_are_what_the_operators_read(source):
         assert ours.joules["heaters"] == pytest.approx(cost.hold["shifter"].watts * ours.seconds, rel=1e-2)
     array = CrossbarWeight(64, 64, memristor=presets.CMO_HFOX.memristor, generator=source)
     array.program_({"state": 0.5 - array.state.detach()})
-    theirs = crossbar(Memristors(chip=presets.CMO_HFOX), 64)
+    theirs = crossbar(presets.CMO_HFOX, 64)
     assert theirs.joules["array"] == pytest.approx(array.cost().read["array"].joules, rel=0.1)
     assert theirs.seconds == pytest.approx(array.cost().total("read").seconds)
     int8 = digital(Accelerator(), 32)
@@ -82,11 +82,11 @@ def test_products_are_what_the_operators_read(source):
 def test_cheap_constants_break_even_where_dear_ones_do_not():
     optics = Optics.of(MEMS, Limits())
     theirs = breakeven.theirs(0.23)
-    assert break_even(partial(photonic, at_case(optics, "low")), theirs) < 100
-    assert math.isinf(break_even(partial(photonic, at_case(optics, "high")), theirs))
+    assert break_even(partial(photonic, at(optics, "low")), theirs) < 100
+    assert math.isinf(break_even(partial(photonic, at(optics, "high")), theirs))
     assert digital(breakeven.engine(0.71), 512).total / 512**2 == pytest.approx(0.71e-12, rel=0.05)
     torn = breakeven.tornado(optics)
-    assert {"limits.lo_mw", "hardware.supply.efficiency"} <= set(list(torn)[:3])
+    assert {"limits.lo_mw", "device.hardware.supply.efficiency"} <= set(list(torn)[:3])
     assert all(low <= high for low, high in torn.values())
 
 
