@@ -127,38 +127,60 @@ Named = list[tuple[str, Part]]
 Pair = tuple[Cost, Cost]
 
 
+@dataclass(frozen=True)
+class _Way:
+    """Reads of one operator in one direction: of which drive they are, parts of one product, products, how often."""
+
+    drive: tuple[int, bool]
+    parts: Mapping[str, Part]
+    products: int
+    times: int
+
+    @property
+    def seconds(self) -> float:
+        """Of one time."""
+        return self.products * sum((part.seconds for part in self.parts.values()), 0.0)
+
+
 def _reads(network: Wired, ledger: Ledger, costs: Sequence[Pair]) -> Named:
     """Joules of every read of every operator; seconds of the slowest of those that make a drive together."""
     result: Named = []
-    waits: dict[tuple[int, str], list[tuple[float, Mapping[str, Part], int]]] = {}
+    drives: dict[tuple[int, bool], list[_Way]] = {}
+    checks = (ledger.checks + ledger.aligned) / len(costs)
     for index, (edge, (up, down)) in enumerate(zip(network.edges, costs, strict=True)):
-        if index == network.readout:
-            ways = [(up.read, ledger.pulls // 2 + ledger.samples, "up"), (down.read, ledger.pulls // 2, "down")]
-        elif edge.pre == 0:
-            ways = [(up.read, ledger.clamps, "clamp")]
-        else:
-            ways = [(up.read, ledger.ups, "up"), (down.read, ledger.downs, "down")]
-        for read, count, way in ways:
-            result += [(f"read.{name}", _scaled(part, edge.reads * count, 0)) for name, part in read.items()]
-            layer = edge.pre if way == "down" else edge.post
-            # Directions of a sweep meet in a layer's drive; the input is read before the sweeps.
-            key = (layer, "clamp" if way == "clamp" else "sweep")
-            slow = edge.reads * sum(part.seconds for part in read.values())
-            waits.setdefault(key, []).append((slow, read, edge.reads * count))
-        # Ports are those of both directions: a read of either counts their area.
-        areas = {name: max(up.read[name].area, down.read[name].area) for name in up.read}
-        # Nothing is sent back to the input: no light either.
-        back = up if edge.pre == 0 else down
-        watts = {name: max(up.read[name].watts, back.read[name].watts) for name in up.read}
-        result += [
-            (f"read.{n}", Part(area=areas[n], watts=watts[n], source=part.source)) for n, part in up.read.items()
-        ]
-        checks = ledger.checks + ledger.aligned
-        result += [(f"read.{n}", _scaled(p, checks / len(costs), checks / len(costs))) for n, p in up.read.items()]
-    for ways in waits.values():
-        _, read, count = max(ways, key=lambda way: (way[2] > 0, way[0]))
-        result += [(f"read.{name}", _scaled(part, 0, count)) for name, part in read.items()]
+        for way in _ways(edge, up.read, down.read, ledger, readout=index == network.readout):
+            result += _events("read", way.parts, way.products * way.times, 0)
+            drives.setdefault(way.drive, []).append(way)
+        result += _standing(up.read, down.read, lit=edge.pre != 0)
+        result += _events("read", up.read, checks, checks)
+    for ways in drives.values():
+        slowest = max(ways, key=lambda way: (way.times > 0, way.seconds))
+        result += _events("read", slowest.parts, 0, slowest.products * slowest.times)
     return result
+
+
+def _ways(edge: Edge, up: Mapping[str, Part], down: Mapping[str, Part], ledger: Ledger, *, readout: bool) -> list[_Way]:
+    """Directions of a sweep meet in a layer's drive; the input is read before the sweeps."""
+    if edge.pre == 0 and not readout:
+        return [_Way((edge.post, True), up, edge.reads, ledger.clamps)]
+    pulls = ledger.pulls // 2
+    ups, downs = (pulls + ledger.samples, pulls) if readout else (ledger.ups, ledger.downs)
+    return [_Way((edge.post, False), up, edge.reads, ups), _Way((edge.pre, False), down, edge.reads, downs)]
+
+
+def _standing(up: Mapping[str, Part], down: Mapping[str, Part], *, lit: bool) -> Named:
+    """Ports are those of both directions: a read of either counts their area; `lit`: light is sent backwards too."""
+    return [
+        (
+            f"read.{name}",
+            Part(
+                area=max(part.area, down[name].area),
+                watts=max(part.watts, down[name].watts) if lit else part.watts,
+                source=part.source,
+            ),
+        )
+        for name, part in up.items()
+    ]
 
 
 def _timed(
@@ -187,6 +209,10 @@ def _around(parts: object, words: int, updates: int) -> Named:
         part = accumulator.part(words)
         result.append(("update.optimiser", replace(_scaled(part, updates, 0), area=part.area)))
     return result
+
+
+def _events(event: str, parts: Mapping[str, Part], joules: Count, seconds: Count) -> Named:
+    return [(f"{event}.{name}", _scaled(part, joules, seconds)) for name, part in parts.items()]
 
 
 def _scaled(part: Part, joules: Count, seconds: Count) -> Part:

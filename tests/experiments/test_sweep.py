@@ -137,6 +137,12 @@ def test_what_is_missing_or_in_use_is_said(sweep, tmp_path, monkeypatch, capsys)
     status, err = sweep("beta: 0.1", out="new")
     assert status == 2
     assert "pyarrow, which is missing: it needs the extra sweep (pip install 'photonic-ep[sweep]')" in err
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    status, err = sweep("beta: 0.1", "--scheduler", "tcp://127.0.0.1:9", out="new")
+    assert status == 2
+    assert "distributed, which is missing: it needs the extra sweep" in err
+    assert not (tmp_path / "new").exists()
 
 
 def test_finished_runs_are_not_made_again(sweep, tmp_path, monkeypatch):
@@ -224,6 +230,27 @@ def test_columns_of_several_types(tmp_path):
     first, second = table(tmp_path)
     assert (first["x"], first["y"], first["z"], first["summary_x"], first["n"]) == (1.0, "True", None, 1.5, None)
     assert (second["x"], second["y"], second["z"], second["summary_x"], second["n"]) == (0.5, "b", "1 2", None, 2)
+
+
+def test_a_scheduler_without_workers_is_one_line(sweep, tmp_path, monkeypatch):
+    monkeypatch.setattr(executors, "PATIENCE", 0.5)
+    address = tmp_path / "scheduler.json"
+    where = ("--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(address), "--no-dashboard")
+    alone = subprocess.Popen([sys.executable, "-m", "dask", "scheduler", *where], stderr=subprocess.DEVNULL)
+    try:
+        end = time.time() + 60
+        while not address.exists():
+            assert alone.poll() is None
+            assert time.time() < end
+            time.sleep(0.05)
+        found = json.loads(address.read_text())["address"]
+        status, err = sweep("beta: 0.1", "--scheduler", found)
+    finally:
+        alone.kill()
+        alone.wait()
+    assert status == 2
+    assert err.splitlines()[-1].endswith(f"the Dask scheduler at {found} has no workers")
+    assert not (tmp_path / "sweep").exists()
 
 
 def test_a_worker_is_killed_and_nothing_is_lost(tmp_path):
