@@ -14,7 +14,7 @@ from ep_core import data as datasets
 from ep_core.data import Dataset
 from experiments.common.folder import new_folder, write_config, write_json
 from experiments.common.ising import whole
-from experiments.common.ising_recipe import FULL, NOISE, PLAIN, Recipe, mesh_rows, require_machine
+from experiments.common.ising_recipe import FULL, MESHES, NOISE, PLAIN, Recipe, mesh_rows, require_machine
 from experiments.common.ising_rows import PAPER, config, load, logistic, means, noise_picture, resumed, run_all
 from experiments.common.pictures import save
 from experiments.common.shell import run
@@ -28,6 +28,7 @@ BARS = {
     "full_seconds": Bar(most=300),
     "mesh_test_10k": Bar(least=82),
     "single_lost_by_noise": Bar(least=0),
+    "noisy_lost_by_noise": Bar(least=0),
     "stopped": Bar(most=0),
 }
 
@@ -83,7 +84,7 @@ def main(options: IsingOptions) -> int:
     summary = means(runs) | logistic(data)
     if chosen.mesh:
         key, (low, *_, high) = whole(data), NOISE
-        for row in ("mesh", "single"):
+        for row in MESHES:
             summary[f"{row}_lost_by_noise"] = summary[f"{row}_{low}_{key}"] - summary[f"{row}_{high}_{key}"]
         save(noise_picture(runs, summary, key), folder / "noise.png")
     write_json(folder / "summary.json", summary)

@@ -11,7 +11,7 @@ from ep_core import BoundedWeight, DimodSampler, HeatBath, IsingEP, IsingNetwork
 from ep_core.samplers import SLOPE
 from photonic_ep import PowerSwept, presets
 
-Machine = Literal["heat-bath", "dimod", "mesh"]
+Machine = Literal["heat-bath", "dimod", "mesh", "noisy"]
 MOST = 4.0  # couplings of a mesh are what its light makes them: its gain sets the range, within that of the fields
 
 
@@ -20,7 +20,8 @@ class Recipe:
     """All that a training is, data and seed apart. Chosen on validation images.
 
     Attributes:
-        machine: heat-bath or dimod (simulated annealing) on ideal couplings; mesh: couplings and noise of meshes.
+        machine: heat-bath or dimod (simulated annealing) on ideal couplings; mesh: couplings and noise of meshes;
+            noisy: the noise of meshes on ideal couplings.
         hidden, outputs: spins. std: of the first W_0 and W_1. rates: of W_0, W_1 (or its phases) and of the biases.
         decay: factor of all rates from an epoch to the next.
         beta: of the nudge. cold: first and last inverse temperature. sweeps, reads: of each phase.
@@ -65,10 +66,12 @@ class Recipe:
 
     def estimator(self) -> IsingEP:
         """The machine with its schedule."""
+        noisy = partial(NoisyReads, noise=PowerSwept())
         samplers: dict[str, Callable[[], Sampler]] = {
             "heat-bath": HeatBath,
             "dimod": DimodSampler,
-            "mesh": lambda: NoisyReads(noise=PowerSwept()),
+            "mesh": noisy,
+            "noisy": noisy,
         }
         return IsingEP(
             sampler=samplers[self.machine](),
@@ -84,12 +87,19 @@ PLAIN = Recipe()
 FULL = replace(PLAIN, epochs=4, decay=0.6, reads=3, averaged=1)
 MESH = replace(PLAIN, machine="mesh", std=(0.0103, 0.08), rates=(0.02, 0.02, 0.002))
 NOISE = (0.17, 0.43, 0.85, 1.7)
+MESHES = {
+    "mesh": MESH,
+    "single": replace(MESH, reads=1),
+    "noisy": replace(PLAIN, machine="noisy", reads=1, epochs=50, averaged=0),
+}
 
 
 def mesh_rows() -> dict[str, Recipe]:
-    """The mesh annealed (`mesh`) and at constant noise (`mesh_PHI`), and the same by one read of a phase (`single`)."""
+    """Annealed (`NAME`) and at constant noise (`NAME_PHI`): the mesh, the same by one read of a phase (`single`), and
+    the mesh's noise on ideal couplings by one read and without averages (`noisy`).
+    """
     rows: dict[str, Recipe] = {}
-    for name, own in (("mesh", MESH), ("single", replace(MESH, reads=1))):
+    for name, own in MESHES.items():
         rows[name] = own
         rows |= {f"{name}_{phi}": replace(own, cold=(SLOPE / phi, SLOPE / phi)) for phi in NOISE}
     return rows

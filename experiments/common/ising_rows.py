@@ -22,6 +22,11 @@ from experiments.common.ising_recipe import NOISE, Recipe
 from experiments.common.provenance import MADE_BY
 
 PAPER = "the paper, on its 100 test images: 88.8 +- 1.5 % (second-hand); logistic regression, another fit: 86.85 %"
+LINES = (
+    ("mesh", "mean of 5 reads", "C0"),
+    ("single", "one read", "C1"),
+    ("noisy", "one read, ideal couplings, last weights", "C2"),
+)
 T = TypeVar("T")
 Results = list[dict[str, float]]
 
@@ -158,7 +163,7 @@ def noise_picture(runs: Mapping[str, Results], summary: Mapping[str, float], key
     """Test images answered rightly (`key`) against the noise of reads, with each seed; annealing as levels."""
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.subplots()
-    for row, label, color in (("mesh", "mean of 5 reads", "C0"), ("single", "one read", "C1")):
+    for row, label, color in LINES:
         at = {phi: [result[key] for result in runs[f"{row}_{phi}"]] for phi in NOISE}
         axes.plot(NOISE, [statistics.mean(values) for values in at.values()], color=color, label=f"{label}, constant")
         for phi, values in at.items():

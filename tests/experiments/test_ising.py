@@ -73,6 +73,8 @@ def test_the_rows_of_the_mesh_are_drawn(tmp_path):
         "mesh_0.85_test",
         "single_0.85_test",
         "single_lost_by_noise",
+        "noisy_1.7_test",
+        "noisy_lost_by_noise",
     } <= set(found)
     assert (tmp_path / "run" / "noise.png").exists()
 
