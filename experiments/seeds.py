@@ -4,21 +4,18 @@ Expected (digits, seeds 0-4): photonic mean test error <= 3.3 %, ideal <= 2.8 %,
 """
 
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from joblib import Parallel, delayed
-from rich.progress import track
-
-from experiments import train
-from experiments.common.folder import new_folder, write_config, write_json
+from experiments.common.folder import begun_or_new, write_config, write_json
 from experiments.common.options import TrainOptions
 from experiments.common.pictures import save, seed_strip
+from experiments.common.rows import Results, run_rows
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
 
-BACKENDS = ("ideal", "photonic")
+BACKENDS: tuple[Literal["ideal", "photonic"], ...] = ("ideal", "photonic")
 BARS = {
     "photonic_mean": Bar(most=3.3),
     "photonic_max": Bar(most=4.5),
@@ -32,7 +29,9 @@ BARS = {
 
 @dataclass(frozen=True, kw_only=True)
 class SeedsOptions:
-    """Train with several seeds on both backends and compare; everything else is the main job's default."""
+    """Train with several seeds on both backends and compare; everything else is the main job's default. A folder with
+    some of the runs is gone on with.
+    """
 
     dataset: Literal["digits", "mnist"] = "digits"
     """Data set of all runs."""
@@ -52,22 +51,9 @@ def main(options: SeedsOptions) -> int:
     """Train all, tabulate, draw."""
     if options.seeds < 1 or options.jobs < 1:
         raise ValueError(f"--seeds and --jobs must be at least 1, not {options.seeds} and {options.jobs}")
-    folder = new_folder(options.out, f"seeds-{options.dataset}")
+    folder = begun_or_new(options.out, f"seeds-{options.dataset}")
     write_config(folder, options, {"dataset": options.dataset, "seeds": options.seeds})
-    tasks = [
-        TrainOptions(
-            dataset=options.dataset,
-            data_dir=options.data_dir,
-            backend=backend,
-            seed=seed,
-            out=folder / f"{backend}-seed{seed}",
-        )
-        for backend in BACKENDS
-        for seed in range(options.seeds)
-    ]
-    work = Parallel(n_jobs=options.jobs, return_as="generator")(delayed(train.launch)(t, show=False) for t in tasks)
-    results = list(track(work, "training", total=len(tasks)))
-    runs = {b: [r for t, r in zip(tasks, results, strict=True) if t.backend == b] for b in BACKENDS}
+    runs = run_rows(recipes(options), seeds=options.seeds, jobs=options.jobs, folder=folder)
     summary = summarise(runs)
     write_json(folder / "summary.json", summary)
     save(seed_strip(runs, summary, options.dataset), folder / "seeds.png")
@@ -76,7 +62,13 @@ def main(options: SeedsOptions) -> int:
     return verdict(show(summary, bars, f"{options.dataset}, {options.seeds} seeds"), check=options.check)
 
 
-def summarise(runs: dict[str, list[dict[str, float]]]) -> dict[str, float]:
+def recipes(options: SeedsOptions) -> dict[str, TrainOptions]:
+    """The main job on both backends."""
+    own = TrainOptions(dataset=options.dataset, data_dir=options.data_dir)
+    return {backend: replace(own, backend=backend) for backend in BACKENDS}
+
+
+def summarise(runs: dict[str, Results]) -> dict[str, float]:
     """Return means and spreads over the seeds; errors in percent."""
     summary: dict[str, float] = {}
     for backend, rows in runs.items():

@@ -52,7 +52,7 @@ def _one(options: TrainOptions) -> dict[str, float]:
     if done is not None:
         return done
     if begun(out):
-        return train.launch(TrainOptions(resume=out, controls=False), show=False)
+        return train.launch(TrainOptions(resume=out, controls=options.controls), show=False)
     return train.launch(options, show=False)
 
 

@@ -1,6 +1,8 @@
 """Options resolve in one place; tables and summaries say what they mean."""
 
+import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +10,7 @@ from experiments import seeds
 from experiments.common.options import TrainOptions
 from experiments.common.pictures import seed_strip
 from experiments.common.resolve import from_config, resolve, to_config
+from experiments.common.shell import run
 from experiments.common.table import Bar, number, show, verdict
 from photonic_ep.presets import DEVICE_F, NUDGE_A
 
@@ -55,6 +58,25 @@ def test_bars(capsys):
     assert verdict(missed, check=False) == 0
     assert verdict([], check=True) == 0
     assert number(0.123456) == "0.1235"
+
+
+def test_seeds_that_were_interrupted_go_on(tmp_path, monkeypatch):
+    """With their controls; finished runs are read."""
+    tiny = TrainOptions(epochs=1, sizes=(64, 4, 10))
+    monkeypatch.setattr(seeds, "recipes", lambda _: {b: replace(tiny, backend=b) for b in seeds.BACKENDS})
+    words = ["--seeds", "1", "--jobs", "1", "--out", str(tmp_path / "seeds")]
+    assert run(seeds.main, seeds.SeedsOptions, words) == 0
+    whole = json.loads((tmp_path / "seeds" / "summary.json").read_text())
+    (tmp_path / "seeds" / "photonic-seed0" / "summary.json").unlink()
+    (tmp_path / "seeds" / "summary.json").unlink()
+    before = (tmp_path / "seeds" / "ideal-seed0" / "summary.json").stat().st_mtime_ns
+    assert run(seeds.main, seeds.SeedsOptions, words) == 0
+    again = json.loads((tmp_path / "seeds" / "summary.json").read_text())
+    assert again.keys() == whole.keys() >= {"photonic_frozen_mean", "logistic_error"}
+    assert {n: v for n, v in again.items() if "seconds" not in n} == {
+        n: v for n, v in whole.items() if "seconds" not in n
+    }
+    assert (tmp_path / "seeds" / "ideal-seed0" / "summary.json").stat().st_mtime_ns == before
 
 
 def test_summary_of_seeds():
