@@ -4,7 +4,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from ep_core.relax import NotConverged, Relaxation
 from ep_core.weight import Written
 
 MISSED = 0.05  # share of free phases above tolerance that an epoch warns of
+Count = float | int
 OptimiserFactory = Callable[[list[dict[str, object]]], torch.optim.Optimizer]
 
 
@@ -184,47 +185,73 @@ def fit(
         raise ValueError("a device that drifts trains in one process: several would each see another device")
     targets = one_hot(data.train.labels, data.classes, data.train.x.dtype)
     for epoch in range(done + 1, epochs + 1):
-        start, before, wrong, losses, residuals, missed = time.perf_counter(), replace(book), 0, 0.0, 0.0, 0
-        order = torch.randperm(len(data.train), generator=generator)
-        for index in order.split(batch):
+        start, before, tally = time.perf_counter(), replace(book), _Tally()
+        for index in torch.randperm(len(data.train), generator=generator).split(batch):
             share, noise = team.share(index), team.noise(generator)
             if not len(share):
                 # The last batch is smaller than the team.
                 nothing = {name: torch.zeros_like(change) for name, change in updater.changes.items()}
                 book.written(network.program_(updater(team.mean(nothing, 0.0)), generator))
                 continue
-            x, target = data.train.x[share], targets[share]
-            reads = book.reads
-            estimate = estimator(network, x, target, noise, book)
+            target, reads = targets[share], book.reads
+            estimate = estimator(network, data.train.x[share], target, noise, book)
             book.written(updater.write_(estimate, generator, team, len(share) / len(index)))
             network.age_(book.reads - reads - estimate.aged, generator)
-            output = estimate.free.output
-            wrong += int((output.argmax(1) != data.train.labels[share]).sum())
-            losses += float(estimator.loss.value(output, target).sum())
-            residuals += float(estimate.free.residual.sum())
-            missed += int((~estimate.free.converged).sum())
+            tally.add(estimate.free, data.train.labels[share], estimator.loss.value(estimate.free.output, target))
             if on_update is not None:
                 on_update(estimate.free)
-        count, seconds = len(data.train), time.perf_counter() - start
-        epoch_reads, sweeps, relaxations = book.gather(before, team)
-        wrong, losses, residuals, missed = team.total(wrong, losses, residuals, missed)
-        if missed > MISSED * count:
-            warnings.warn(
-                f"epoch {epoch}: {100 * missed / count:.3g} % of the free phases did not reach a residual of "
-                f"{estimator.free.tolerance:g} in {estimator.free.steps} sweeps",
-                NotConverged,
-                stacklevel=2,
-            )
+        seconds = time.perf_counter() - start
+        reads, sweeps, relaxations = book.gather(before, team)
+        whole = tally.of_all(team).over(len(data.train))
+        _warn_of_missed(epoch, whole.missed, estimator)
         yield Epoch(
             epoch=epoch,
-            train_error=100 * wrong / count,
+            train_error=100 * whole.wrong,
             val_error=error(network, data.validation, estimator),
-            loss=losses / count,
-            residual=residuals / count,
-            nonconverged=100 * missed / count,
+            loss=whole.loss,
+            residual=whole.residual,
+            nonconverged=100 * whole.missed,
             steps=sweeps / relaxations,
-            reads=epoch_reads,
+            reads=reads,
             seconds=seconds,
+        )
+
+
+@dataclass(kw_only=True)
+class _Tally:
+    """Sums over free phases: wrong answers, cost, residual, phases above tolerance."""
+
+    wrong: Count = 0
+    loss: Count = 0
+    residual: Count = 0
+    missed: Count = 0
+
+    def add(self, free: Relaxation, labels: Tensor, losses: Tensor) -> None:
+        """Count a batch."""
+        self.wrong += int((free.output.argmax(1) != labels).sum())
+        self.loss += float(losses.sum())
+        self.residual += float(free.residual.sum())
+        self.missed += int((~free.converged).sum())
+
+    def of_all(self, team: Workers) -> "_Tally":
+        """Sums over the processes of a team."""
+        names = [f.name for f in fields(self)]
+        sums = team.total(*(getattr(self, name) for name in names))
+        return _Tally(**dict(zip(names, sums, strict=True)))
+
+    def over(self, count: int) -> "_Tally":
+        """Means over so many samples."""
+        return _Tally(**{f.name: getattr(self, f.name) / count for f in fields(self)})
+
+
+def _warn_of_missed(epoch: int, missed: Count, estimator: Estimator) -> None:
+    """Warn where too large a share of the free phases stayed above tolerance."""
+    if missed > MISSED:
+        warnings.warn(
+            f"epoch {epoch}: {100 * missed:.3g} % of the free phases did not reach a residual of "
+            f"{estimator.free.tolerance:g} in {estimator.free.steps} sweeps",
+            NotConverged,
+            stacklevel=3,
         )
 
 
