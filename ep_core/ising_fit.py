@@ -110,7 +110,7 @@ def fit_ising(
     _require_fit(network, data, rates)
     for epoch in range(done + 1, epochs + 1):
         before, start, gain = replace(book), time.perf_counter(), 1.0 if factor is None else factor(epoch - 1)
-        wrong, flips, nudged, updates = 0, 0.0, 0, 0
+        tally = _Tally()
         for index in torch.randperm(len(data.train), generator=generator).split(batch):
             labels = data.train.labels[index]
             estimate = estimator(network, data.train.x[index], labels, generator, book)
@@ -118,32 +118,54 @@ def fit_ising(
                 book.written(estimate.learn_([gain * rate for rate in rates], gain * bias_rate, generator))
             if average is not None and epoch > epochs - averaged:
                 average.add(network)
-            wrong += int((network.votes(estimate.free.mean(-1)).argmax(1) != labels).sum())
-            flips, nudged, updates = flips + estimate.flips, nudged + estimate.nudged, updates + 1
+            tally.add(estimate, network.votes(estimate.free.mean(-1)).argmax(1) != labels)
             if on_update is not None:
                 on_update(estimate)
-        seconds, count = time.perf_counter() - start, len(data.train)
-        stopped = nudged > SETTLED * count and flips < STUCK * nudged
+        seconds = time.perf_counter() - start
         yield IsingEpoch(
             epoch=epoch,
-            train_error=100 * wrong / count,
+            train_error=100 * tally.wrong / tally.samples,
             val_error=ising_error(network if average is None else average.of(network), data.validation, estimator),
-            flips=flips / updates,
-            flips_nudged=flips / max(1, nudged),
-            nudged=100 * nudged / count,
+            flips=tally.flips / tally.updates,
+            flips_nudged=tally.flips / max(1, tally.nudged),
+            nudged=100 * tally.nudged / tally.samples,
             clipped=book.clipped - before.clipped,
             reads=book.reads - before.reads,
-            stopped=stopped,
+            stopped=tally.stopped,
             seconds=seconds,
         )
-        if stopped:
+        if tally.stopped:
             warnings.warn(
-                f"epoch {epoch}: learning has stopped: {flips / nudged:.2g} spins flip between the phases of a nudged "
-                f"sample, and {100 * wrong / count:.3g} % of the samples are wrong",
+                f"epoch {epoch}: learning has stopped: {tally.flips / tally.nudged:.2g} spins flip between the phases "
+                f"of a nudged sample, and {100 * tally.wrong / tally.samples:.3g} % of the samples are wrong",
                 LearningStopped,
                 stacklevel=2,
             )
             return
+
+
+@dataclass(kw_only=True)
+class _Tally:
+    """Sums over the updates of an epoch: samples, wrong answers, nudged samples, spins that differ between phases."""
+
+    samples: int = 0
+    wrong: int = 0
+    nudged: int = 0
+    flips: float = 0.0
+    updates: int = 0
+
+    def add(self, estimate: IsingEstimate, wrong: Tensor) -> None:
+        """Count an update."""
+        self.samples += len(wrong)
+        self.wrong += int(wrong.sum())
+        self.nudged += estimate.nudged
+        self.flips += estimate.flips
+        self.updates += 1
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the phases hardly differ, although samples are wrong."""
+        return self.nudged > SETTLED * self.samples and self.flips < STUCK * self.nudged
 
 
 def ising_error(
