@@ -14,7 +14,8 @@ import tyro
 
 from experiments.common.circuits import library, read_netlist, save_netlist, settings_of
 from experiments.common.folder import new_folder, write_config, write_json, write_text
-from experiments.common.pictures import save, spectrum
+from experiments.common.pictures import save
+from experiments.common.pictures_circuits import spectrum
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
 from photonic_ep import circuit

@@ -10,7 +10,8 @@ from typing import Literal
 
 from experiments.common.circuits import LIBRARY, add_drop_ring, drawn_mesh, read_netlist
 from experiments.common.folder import new_folder, write_config, write_json
-from experiments.common.pictures import save, transients
+from experiments.common.pictures import save
+from experiments.common.pictures_circuits import transients
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
 from photonic_ep import time_domain

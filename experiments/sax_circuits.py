@@ -11,7 +11,8 @@ import torch
 
 from experiments.common.circuits import library, read_netlist
 from experiments.common.folder import new_folder, write_config, write_json
-from experiments.common.pictures import beside_sax, save
+from experiments.common.pictures import save
+from experiments.common.pictures_circuits import beside_sax
 from experiments.common.shell import run
 from experiments.common.table import Bar, show, verdict
 from photonic_ep import circuit

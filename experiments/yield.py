@@ -13,7 +13,8 @@ import tyro
 
 from experiments.common.circuits import drawn_mesh, library, read_netlist
 from experiments.common.folder import new_folder, write_config, write_json, write_text
-from experiments.common.pictures import save, yield_picture
+from experiments.common.pictures import save
+from experiments.common.pictures_circuits import yield_picture
 from experiments.common.shell import run
 from experiments.common.spread import Spread, Varied, error, error_slopes, knobs
 from experiments.common.table import show, verdict

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from ep_core.edge import Edge
 from ep_core.loss import one_hot
 from experiments.common.machines import Machine
-from experiments.common.pictures import ports
+from experiments.common.pictures_mesh import ports
 from photonic_ep import MeshWeight
 
 Amplitudes = Float[np.ndarray, "modes stages"]
