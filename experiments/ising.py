@@ -1,7 +1,7 @@
 """Ising machines trained by EP: simulated annealing, a sampler library (--sampler dimod), the MZI mesh (--mesh); MNIST.
 
 Expected, 784-120-40 on 100 images a class, seeds 0-3, percent of the 10,000 test images: 87.4; --mesh 84.2 annealed,
---full 93.0. Minutes: 3; --mesh 20; --full 10.
+--full 93.0. Minutes: 3; --mesh 30; --full 10.
 """
 
 from dataclasses import dataclass, replace
