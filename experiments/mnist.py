@@ -1,8 +1,8 @@
 """EP on MNIST: layered, fully connected and convolutional networks, noisy neurons, and meshes, over several seeds.
 
 Expected test errors [%]: 784-512-10 1.8, 784-512-512-10 1.9, fully connected 2.55, convolutional 1.1; with neuron
-noise .04 the symmetric estimate 2.6, the one-sided one at beta .1 5.9; 784-256-10 on reference device F 2.4 (beta
-.3: 2.3), on ideal weights in the same 5 epochs 2.0; 784-128-10 on memristors 2.8, behind wires 3.3. Minutes:
+noise .04 the symmetric estimate 2.6, the one-sided one at beta .1 5.9; 784-256-10 on reference device F 2.2,
+on ideal weights in the same 5 epochs 2.0; 784-128-10 on memristors 2.8, behind wires 3.3. Minutes:
 docs/learning.md, meshes.md and crossbars.md; rows can be chosen.
 """
 
