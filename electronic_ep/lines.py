@@ -46,13 +46,13 @@ from electronic_ep.vectors import (
     pick_lanes_more,
     pick_more,
 )
-from ep_core.compiled import compiled
+from ep_core.compiled import compiled, helper
 
 # Rows and columns up to which eight tiles side by side are faster than one by one
 TOGETHER = 64 if WIDE else 32
 
 
-@compiled
+@helper
 def _eliminate(room, at, ld, nodes, size):
     for row in range(0, nodes, LEAF):
         for half in range(row, row + LEAF, HIGH):
@@ -60,7 +60,7 @@ def _eliminate(room, at, ld, nodes, size):
         panel(room, at + row * ld + row, ld, size - row)
 
 
-@compiled
+@helper
 def _eliminate_lanes(room, at, ld, nodes, size):
     for row in range(0, nodes, SMALL):
         for half in range(row, row + SMALL, LEAF_HIGH):
@@ -68,7 +68,7 @@ def _eliminate_lanes(room, at, ld, nodes, size):
         panel_lanes(room, (at + row * ld + row) * LANES, ld, size - row)
 
 
-@compiled
+@helper
 def _leave(room, to, its, at, ld, top, bottom, left, right, triangle, how):
     nodes, added, new = how[0], how[1], how[2]
     for row in range(top, bottom, HIGH):
@@ -83,7 +83,7 @@ def _leave(room, to, its, at, ld, top, bottom, left, right, triangle, how):
             gather(room, to, its, at, ld, at, ld, nodes, row, first, right)
 
 
-@compiled
+@helper
 def _leave_lanes(room, to, its, at, ld, top, bottom, left, right, triangle, how):
     nodes, added, new = how[0], how[1], how[2]
     to, at = to * LANES, at * LANES
@@ -99,7 +99,7 @@ def _leave_lanes(room, to, its, at, ld, top, bottom, left, right, triangle, how)
             gather_lanes(room, to, its, at, ld, at, ld, nodes, row, first, right)
 
 
-@compiled
+@helper
 def _leaves(room, wire, between):
     """Eight small leaves at the start of `room` from devices[row, device, lane] and ends there: the matrix of ports."""
     for port in range(NORTH, PORTS):
@@ -138,13 +138,13 @@ def _leaves(room, wire, between):
             copy(room, j * LINE + i * LANES, i * LINE + j * LANES, LANES)
 
 
-@compiled
+@helper
 def _wire(room, at, conductance):
     for lane in range(LANES):
         room[at + lane] = conductance
 
 
-@compiled
+@helper
 def _take_lanes(room, at, ld, starts, added):
     """A small leaf in all lanes, its ports in the order that `starts` gives for W, E, N and S."""
     first, step = (SIDES, SIDES + 1, NORTH, BELOW), (2, 2, 1, 1)
@@ -162,7 +162,7 @@ def _take_lanes(room, at, ld, starts, added):
                         pick_lanes(room, place, line, aside * step[q])
 
 
-@compiled
+@helper
 def _take(room, lane, its, to, ld, starts, added):
     """A leaf out of its lane, where W, E, N and S follow on the nodes that are gone."""
     for p in range(4):
@@ -178,7 +178,7 @@ def _take(room, lane, its, to, ld, starts, added):
                         pick(room, place, line, aside * LANES)
 
 
-@compiled
+@helper
 def _place(room, g, up, aside, lane, wires):
     """A small leaf's devices and ends into its lane; what lies outside the tile conducts nothing."""
     for i in range(SMALL):
@@ -189,7 +189,7 @@ def _place(room, g, up, aside, lane, wires):
     room[AT_AFTER + lane] = wires[3] if up + SMALL == g.shape[0] else wires[1]
 
 
-@compiled
+@helper
 def _in_lanes(g, wires, blocks, steps, leaves, room):
     """Steps for a block in every lane; blocks[lane]: its tile, first row and first column."""
     tree, taken = room[AT_TREE:], 0

@@ -15,7 +15,7 @@ from llvmlite.binding import get_host_cpu_features
 from numba import extending, types
 from numba.core import cgutils
 
-from ep_core.compiled import compiled
+from ep_core.compiled import compiled, helper
 
 intrinsic: Any = extending.intrinsic
 BYTES = 64  # of a vector
@@ -194,7 +194,7 @@ def _total(typing, lanes, row):
     return signature, code
 
 
-@compiled
+@helper
 def _largest(lanes):
     """The largest of a row of lanes; NaN if one is."""
     most, total = lanes[0], lanes[0]
@@ -204,13 +204,13 @@ def _largest(lanes):
     return most + total * lanes.dtype.type(0)
 
 
-@compiled
+@helper
 def _clip(drive, low, high):
     state = low if drive < low else drive
     return high if state > high else state
 
 
-@compiled
+@helper
 def _rho(drive, low, high, levels, layer):
     state = _clip(drive, low, high)
     # numba leaves out what follows where there are no levels, and compiles once more where there are.
@@ -219,7 +219,7 @@ def _rho(drive, low, high, levels, layer):
     return np.rint((state - low) * levels[layer]) / levels[layer] + low if levels[layer] > 0 else state
 
 
-@compiled
+@helper
 def _swept(w, c, o, h, sums, most, boxes, levels, watched):
     """A sweep over the hidden neurons; returns how far they moved, if watched."""
     none, one, low, high = o.dtype.type(0), o.dtype.type(1), boxes[0, 0], boxes[0, 1]
@@ -238,7 +238,7 @@ def _swept(w, c, o, h, sums, most, boxes, levels, watched):
     return _largest(most) if watched else none
 
 
-@compiled
+@helper
 def _relax(w, c, bias, sample, pull, given, row, stiffness, o, h, v, sums, most, boxes, levels, steps, tolerance):
     """Sweep until no neuron moves by more than the tolerance, or to the end where it is 0; return how many it took.
 
@@ -268,7 +268,7 @@ def _relax(w, c, bias, sample, pull, given, row, stiffness, o, h, v, sums, most,
     return took
 
 
-@compiled
+@helper
 def _residual(w, c, o, h, v, boxes, levels, most):
     """Largest |rho(u) - s| at the end, v being the drives of the outputs; NaN if a drive is."""
     none, one = o.dtype.type(0), o.dtype.type(1)
@@ -287,18 +287,18 @@ def _residual(w, c, o, h, v, boxes, levels, most):
     return worst + total * none
 
 
-@compiled
+@helper
 def _whole(count, lanes):
     """The next multiple of `lanes`."""
     return (count + lanes - 1) // lanes * lanes
 
 
-@compiled
+@helper
 def _cut(memory, count):
     return memory[:count], memory[count:]
 
 
-@compiled
+@helper
 def _rows(memory, rows, width):
     return memory[: rows * width].reshape(rows, width), memory[rows * width :]
 

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from ep_core.compiled import vectored
+from ep_core.compiled import compiled, helper
 
 # Single precision, or numba would compute in double
 ONE, TWO, HALF, MOST = np.float32(1), np.float32(2), np.float32(0.5), np.float32(60)
@@ -25,7 +25,7 @@ ERFC = tuple(
 )  # fmt: skip
 
 
-@vectored
+@helper
 def _uniforms(u, half, seed, count):
     """Numbers from `count` on of the stream `seed`, in [0, 1): splitmix64 (Steele, Lea & Flood, OOPSLA 2014)."""
     for i in range(half):
@@ -37,7 +37,7 @@ def _uniforms(u, half, seed, count):
         u[half + i] = np.float32(np.int32(z >> np.uint64(40))) * UNIT
 
 
-@vectored
+@helper
 def _exponential(x):
     """exp(x), x clipped to +-60, as a number near 1 and the bits of a power of 2."""
     x = min(max(x, -MOST), MOST)
@@ -47,7 +47,7 @@ def _exponential(x):
     return near, (np.int32(k) + np.int32(127)) << np.int32(23)
 
 
-@vectored
+@helper
 def _boltzmann(marks, u, spins, field, cold, near, powers, bits):
     """Mark the spins that flip, each with probability 1 / (1 + exp(-2 beta f s)), cold = beta."""
     for i in range(len(spins)):
@@ -56,7 +56,7 @@ def _boltzmann(marks, u, spins, field, cold, near, powers, bits):
         marks[i] = u[i] * (ONE + near[i] * powers[i]) < ONE
 
 
-@vectored
+@helper
 def _probit(marks, u, spins, field, cold, near, powers, bits):
     """Mark the spins that flip, each with probability Phi(f s / phi), cold = 1 / phi."""
     for i in range(len(spins)):
@@ -70,7 +70,7 @@ def _probit(marks, u, spins, field, cold, near, powers, bits):
         marks[i] = u[i] < (ONE - beyond if field[i] * spins[i] > 0 else beyond)
 
 
-@vectored
+@helper
 def _turn(spins, field, others, push, cold, noisy, seed, count, near, u, powers, bits, marks, eights, flipped):
     """Draw all spins of a layer anew from their fields; a spin that flips moves the fields of the others by 2 push.
 
@@ -107,7 +107,7 @@ def _turn(spins, field, others, push, cold, noisy, seed, count, near, u, powers,
     return count + half
 
 
-@vectored
+@helper
 def _own(field, h, spins, push):
     """Fields h + sum_i s_i push_i of a layer, all anew."""
     for j in range(len(field)):
@@ -117,7 +117,7 @@ def _own(field, h, spins, push):
             field[j] += spins[i] * push[i, j]
 
 
-@vectored
+@compiled
 def sweeps(h_first, h_second, up, down, schedule, noisy, seeds, first, second):
     """Sweep all rows of `first` and `second` (rows, n) in place, by turns, once a value of the schedule.
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ep_core.compiled import compiled
+from ep_core.compiled import compiled, helper
 from photonic_ep.circuit.layout import TOLERANCE, Layout, gain_of
 from photonic_ep.circuit.plan import ADD_PRODUCT, LOOP, MULTIPLY, Plan
 
@@ -23,7 +23,7 @@ CACHED = 1_500_000  # bytes of slots that stay near the core
 KEPT = 2_000_000  # bytes of slots that are kept for the backward pass; more are faster computed again
 
 
-@compiled
+@helper
 def _forward(operations, re, im):  # noqa: ANN001, ANN202
     """Run the tape on one chunk, in place. (LOOP: d = 1 / (1 - a), MULTIPLY: d = a b, ADD_PRODUCT: d += a b)."""
     for n in range(operations.shape[0]):
@@ -45,7 +45,7 @@ def _forward(operations, re, im):  # noqa: ANN001, ANN202
                 im[d, s] = -y * scale
 
 
-@compiled
+@helper
 def _backward(operations, re, im, gre, gim):  # noqa: ANN001, ANN202
     """Walk the tape in reverse: gradients (conjugate Wirtinger, as torch's) of all slots, in place."""
     for n in range(operations.shape[0] - 1, -1, -1):
@@ -66,7 +66,7 @@ def _backward(operations, re, im, gre, gim):  # noqa: ANN001, ANN202
                 gim[a, s] += gim[d, s] * x - gre[d, s] * y
 
 
-@compiled
+@helper
 def _load(source, rows, first, re, im):  # noqa: ANN001, ANN202
     """Copy samples first.. of `source` (distinct rows, batch) into the first slots; past the end the last repeats."""
     last = source.shape[1] - 1
@@ -158,7 +158,7 @@ def suspect(source, terms, entries_at, columns_at, most, result):  # noqa: ANN00
     return found
 
 
-@compiled
+@helper
 def _loop_sizes(operations, re, im, smallest):  # noqa: ANN001, ANN202
     if not smallest.shape[0]:
         return

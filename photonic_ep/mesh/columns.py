@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba import extending, types
 from numba.core import cgutils
 
-from ep_core.compiled import compiled
+from ep_core.compiled import compiled, helper
 
 intrinsic: Any = extending.intrinsic
 BYTES = 64  # of a vector
@@ -320,7 +320,7 @@ def _mode(typing, new):
     return types.int32(types.int32), code
 
 
-@compiled
+@helper
 def _flush():
     """Let the processor take tiny numbers for 0; returns what `_mode` restores."""
     old = _mode(np.int32(-1))
@@ -477,12 +477,12 @@ def _copy(typing, target, at, source, whence, parts):
     return types.void(target, at, source, whence, parts), code
 
 
-@compiled
+@helper
 def _at(shape, i, j, k):
     return (i * shape[1] + j) * shape[2] + k
 
 
-@compiled
+@helper
 def _enter(fields, several, group, first, re, im):
     """Inputs from `first` on into the rows, the identity if `fields` is empty; returns first and last place with light.
 
@@ -519,7 +519,7 @@ def _enter(fields, several, group, first, re, im):
     return low * stride, (high + 1) * stride - 1
 
 
-@compiled
+@helper
 def _leave(re, im, out, several, group, first):
     modes, pieces, lanes = re.shape
     inputs = out.shape[1 if several else 2]
@@ -531,7 +531,7 @@ def _leave(re, im, out, several, group, first):
                 _put(re, im, (mode * pieces + piece) * lanes, out, at)
 
 
-@compiled
+@helper
 def _through(places, cells, several, begin, end, re, im, low, high, met, kept):
     """Send light through steps begin..end; where `kept` has room, keep what meets each.
 
@@ -572,7 +572,7 @@ def _through(places, cells, several, begin, end, re, im, low, high, met, kept):
     return low, high
 
 
-@compiled
+@helper
 def _back(places, cells, several, begin, end, re, im, met, kept, slopes):
     """Send the gradient back through steps end..begin, and add up dL/dT of each."""
     two = re.shape[1] == 2
@@ -595,7 +595,7 @@ def _back(places, cells, several, begin, end, re, im, met, kept, slopes):
             _return_1(re, im, cells, step, upper, lower, kept, room, slopes)
 
 
-@compiled
+@helper
 def _fill(turns, ratios, given, several, tile, cells):
     """What every step does, of a tile or of several from there on: as it is given, or by its phases."""
     if several:
@@ -612,7 +612,7 @@ def _fill(turns, ratios, given, several, tile, cells):
     return cells
 
 
-@compiled
+@helper
 def _own(given, tile, cells, inward):
     """T of a tile's steps, (4, steps, 2), in what is given, or in `cells`, where BLOCK tiles are copied at a time."""
     _, steps, tiles, _ = given.shape
@@ -624,7 +624,7 @@ def _own(given, tile, cells, inward):
     return cells[4 * own : 4 * own + 4]
 
 
-@compiled
+@helper
 def _swap(given, first, cells, inward):
     """Copy T of BLOCK tiles from `first` on out of what is given, (4, steps, tiles, 2), or back into it."""
     _, steps, tiles, _ = given.shape
@@ -641,7 +641,7 @@ def _swap(given, first, cells, inward):
                     line[first + own, 1] = cells[4 * own + entry, step, 1]
 
 
-@compiled
+@helper
 def _group(index, lanes, tiles, several):
     """First tile of a group; the last group of several starts early, so that it is whole."""
     return min(index * lanes, tiles - lanes) if several else index
@@ -710,7 +710,7 @@ def backward(
     _mode(old)
 
 
-@compiled
+@helper
 def _pull(turns, ratios, places, slopes, cells, several, group, angles, entries):
     """The gradient in a tile's phases, or several's, or in the entries where those were given."""
     if entries.size:

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from jaxtyping import Bool, Complex, Float
 
-from ep_core.compiled import compiled
+from ep_core.compiled import compiled, helper
 from photonic_ep.mesh.decompose import MeshPhases
 from photonic_ep.mesh.topology import Topology
 
@@ -115,7 +115,7 @@ def _turned(rows, modes):  # noqa: ANN001, ANN202
     return turned
 
 
-@compiled
+@helper
 def _mzi(theta, phi, first, second):  # noqa: ANN001, ANN202
     c1, s1 = math.cos(math.pi / 4 + first), math.sin(math.pi / 4 + first)
     c2, s2 = math.cos(math.pi / 4 + second), math.sin(math.pi / 4 + second)
@@ -132,7 +132,7 @@ def _cells(theta, phi, first, second):  # noqa: ANN001, ANN202
     return cells
 
 
-@compiled
+@helper
 def _pass(rows, start, stop, cells, turned, field):  # noqa: ANN001, ANN202
     """Light through MZIs from `start` on, with pi more on the phi of those that are turned."""
     for j in range(start, stop):
@@ -141,7 +141,7 @@ def _pass(rows, start, stop, cells, turned, field):  # noqa: ANN001, ANN202
         field[upper], field[lower] = cells[j, 0] * x + cells[j, 1] * y, cells[j, 2] * x + cells[j, 3] * y
 
 
-@compiled
+@helper
 def _light(rows, modes, last, row, ideal):  # noqa: ANN001, ANN202
     """What, sent into exact parts, leaves MZI `last` in one row: (T_last .. T_0)^H e."""
     field = np.zeros(modes, np.complex128)
@@ -154,7 +154,7 @@ def _light(rows, modes, last, row, ideal):  # noqa: ANN001, ANN202
     return field
 
 
-@compiled
+@helper
 def _powers(k, rows, modes, light, cells, turned, first, second, d_theta, d_phi):  # noqa: ANN001, ANN202
     """What the detectors read at 3 x 3 settings of MZI k, plain and turned in one."""
     upper, lower = rows[k, 0], rows[k, 1]
@@ -181,7 +181,7 @@ def _powers(k, rows, modes, light, cells, turned, first, second, d_theta, d_phi)
     return read
 
 
-@compiled
+@helper
 def _summit(values, sign, theta, phi):  # noqa: ANN001, ANN202
     """Where the polynomial of first order in e^{i theta} and e^{i phi} through sign * values is largest."""
     terms = np.zeros((3, 3), np.complex128)
@@ -225,7 +225,7 @@ def _configure(rows, modes, theta, phi, ideal, cells, device, turned, noise, tru
         cells[k] = _mzi(theta[k] + d_theta[k], phi[k] + d_phi[k], first[k], second[k])
 
 
-@compiled
+@helper
 def _contrast(read, noise, more):  # noqa: ANN001, ANN202
     """The powers of all detectors as one, each weighted by how it goes with the one that varies most; means removed."""
     best, most = 0, -1.0

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Complex, Float, Int
 
-from ep_core.compiled import compiled
+from ep_core.compiled import compiled, helper
 from photonic_ep.mesh.topology import Topology, clements, reck
 
 Unitaries = Complex[np.ndarray, "batch n n"]
@@ -100,14 +100,14 @@ def _clements_order(n: int) -> list[tuple[int, int, int]]:
     return steps
 
 
-@compiled
+@helper
 def _wrap(angle):  # noqa: ANN001, ANN202
     """Into [0, 2 pi)."""
     turned = angle - FULL * math.floor(angle / FULL)
     return turned if turned < FULL else 0.0
 
 
-@compiled
+@helper
 def _unit(real, imag, size):  # noqa: ANN001, ANN202
     return (real / size, imag / size) if size > 0.0 else (1.0, 0.0)
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from jaxtyping import Complex, Float
 
-from ep_core.compiled import compiled
+from ep_core.compiled import compiled, helper
 from ep_core.weight import OutOfRangeError
 from photonic_ep.mesh.decompose import MeshPhases, decompose
 from photonic_ep.mesh.topology import Topology
@@ -102,7 +102,7 @@ def corrected_tile(
     return result
 
 
-@compiled
+@helper
 def _phase(value):  # noqa: ANN001, ANN202
     return value / abs(value)
 
