@@ -1,7 +1,7 @@
 # ruff: noqa: ANN001, ANN201, ANN202, ANN401, ARG001 (numba gives the types)
 """Light through meshes on the CPU, compiled: a few inputs at a time stay in the core's first caches all the way.
 
-Real and imaginary parts are apart, in vectors of 64 bytes whose lanes are tiles where there are enough ("several"),
+Real and imaginary parts are apart, in vectors whose lanes are tiles where there are enough ("several"),
 else inputs of one tile, padded to whole vectors. numba does not keep vectors in registers by itself, so the first part
 gives LLVM its vector operations, for any processor; the second part is plain numba. It is one file because numba's
 cache looks at the file of what it compiles, not at what that calls.
@@ -13,13 +13,16 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
 from numba import extending, types
 from numba.core import cgutils
 
 from ep_core.compiled import compiled, helper
 
 intrinsic: Any = extending.intrinsic
-BYTES = 64  # of a vector
+# Of a vector. Of 64 that the processor has not, half would spill out of its registers
+BYTES = 64 if get_host_cpu_features().get("avx512f") else 32
+MANY = 128 // BYTES  # vectors of inputs that share what is read of one tile's step
 BLOCK = 8  # tiles whose entries share a line of the cache
 FLUSH = 0x8040  # x86: results and operands too small for normal numbers are 0, for they take a hundred times as long
 SUM = ("contract", "reassoc", "nsz")
@@ -102,7 +105,7 @@ class _Vectors:
     def sums(self, vectors: list[Any]) -> Any:
         """Sums over the lanes of eight vectors, as one vector of eight: folded in pairs, so that no lane idles."""
         size, lanes = self.lanes, self.lanes
-        while len(vectors) > 1:
+        while len(vectors) > 1 and size > 1:
             size //= 2
             starts = range(0, 2 * lanes, 2 * size)
             first = [start + lane for start in starts for lane in range(size)]
@@ -112,6 +115,8 @@ class _Vectors:
                 self.builder.fadd(self.shuffle(a, b, first), self.shuffle(a, b, second), flags=SUM) for a, b in pairs
             ]
         last = vectors[0]
+        if lanes < 8:
+            return self.shuffle(last, vectors[1], list(range(8)))
         if lanes == 8:
             return last
         even, odd = ([2 * group + k for group in range(8)] for k in (0, 1))
@@ -159,10 +164,10 @@ def _mixes(several: bool, pieces: int | None, keeps: bool) -> Callable[..., Any]
 
 
 # (re, im, cells, step, upper, lower, kept, place): the rows at places upper and lower <- T (upper, lower); the fields
-# that meet T go to kept[place]. Of one tile a row has one piece, or two; of several as many as there are
+# that meet T go to kept[place]. Of one tile a row has one piece, or MANY; of several as many as there are
 _mix, _mix_keep = (intrinsic(_mixes(several=True, pieces=None, keeps=keeps)) for keeps in (False, True))
 _mix_1, _mix_keep_1 = (intrinsic(_mixes(several=False, pieces=1, keeps=keeps)) for keeps in (False, True))
-_mix_2, _mix_keep_2 = (intrinsic(_mixes(several=False, pieces=2, keeps=keeps)) for keeps in (False, True))
+_mix_many, _mix_keep_many = (intrinsic(_mixes(several=False, pieces=MANY, keeps=k)) for k in (False, True))
 
 
 def _scales(several: bool, back: bool) -> Callable[..., Any]:
@@ -234,19 +239,10 @@ def _returns(several: bool, pieces: int | None) -> Callable[..., Any]:
             fields = [v.place(kept_, place, v.number(part)) for part in range(4)]
             sums = [cgutils.alloca_once_value(builder, v.zero) for _ in range(8)]
 
-            def body(piece: Any) -> None:
-                # g, k: gradient at the outputs, conj(T)' of it at the inputs; x, u: the fields at the inputs
+            def slope(piece: Any) -> None:
+                # g, k: gradient at the outputs; x, u: the fields at the inputs. dL/dT_ab += g_a conj(x_b)
                 gr, gi, kr, ki = (v.load(row, piece) for row in rows)
-                back = (
-                    v.total((ar, gr), (ai, gi), (cr, kr), (ci, ki)),
-                    v.total((ar, gi), (cr, ki), less=((ai, gr), (ci, kr))),
-                    v.total((br, gr), (bi, gi), (dr, kr), (di, ki)),
-                    v.total((br, gi), (dr, ki), less=((bi, gr), (di, kr))),
-                )
-                for value, row in zip(back, rows, strict=True):
-                    v.store(value, row, piece)
                 xr, xi, ur, ui = (v.load(field, piece) for field in fields)
-                # dL/dT_ab += g_a conj(x_b)
                 entry = 0
                 for a, b in ((gr, gi), (kr, ki)):
                     for c, d in ((xr, xi), (ur, ui)):
@@ -255,7 +251,21 @@ def _returns(several: bool, pieces: int | None) -> Callable[..., Any]:
                         builder.store(v.total((b, c), less=((a, d),), start=old[1]), sums[entry + 1])
                         entry += 2
 
-            _each(v, real, pieces, body)
+            def back(piece: Any) -> None:
+                # conj(T)' of the gradient
+                gr, gi, kr, ki = (v.load(row, piece) for row in rows)
+                new = (
+                    v.total((ar, gr), (ai, gi), (cr, kr), (ci, ki)),
+                    v.total((ar, gi), (cr, ki), less=((ai, gr), (ci, kr))),
+                    v.total((br, gr), (bi, gi), (dr, kr), (di, ki)),
+                    v.total((br, gi), (dr, ki), less=((bi, gr), (di, kr))),
+                )
+                for value, row in zip(new, rows, strict=True):
+                    v.store(value, row, piece)
+
+            # One after the other: together they would need more registers than there are
+            _each(v, real, pieces, slope)
+            _each(v, real, pieces, back)
             _add_slopes(v, v.place(slopes_, step), [builder.load(total) for total in sums], several)
             return context.get_dummy_value()
 
@@ -267,7 +277,7 @@ def _returns(several: bool, pieces: int | None) -> Callable[..., Any]:
 # (re, im, cells, step, upper, lower, kept, place, slopes): the gradient at rows upper and lower goes back through T;
 # slopes[step] += dL/dT, from the fields that were kept
 _return = intrinsic(_returns(several=True, pieces=None))
-_return_1, _return_2 = (intrinsic(_returns(several=False, pieces=pieces)) for pieces in (1, 2))
+_return_1, _return_many = (intrinsic(_returns(several=False, pieces=pieces)) for pieces in (1, MANY))
 
 
 def _slopes_of_scale(several: bool) -> Callable[..., Any]:
@@ -447,17 +457,19 @@ def _put(typing, re, im, place, out, at):
 
 @intrinsic
 def _get(typing, re, im, place, fields, at):
-    """A vector of complex numbers fields.flat[at ..] into a place of re and im."""
+    """A vector of complex numbers fields.flat[at ..] into a place of re and im; whether one of them is not 0."""
 
     def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         v = _Vectors(context, builder, re.dtype)
         source = builder.bitcast(v.array(fields, values[3]).data, v.kind.element.as_pointer())
-        index = builder.mul(values[4], v.number(2))
+        index, lit = builder.mul(values[4], v.number(2)), []
         for side, part in enumerate(v.parted(builder.gep(source, [index]))):
             v.store(part, builder.gep(v.array(re, values[side]).data, [values[2]]))
-        return context.get_dummy_value()
+            lit.append(builder.fcmp_unordered("!=", part, v.zero))
+        word = ir.IntType(v.lanes)
+        return builder.icmp_unsigned("!=", builder.bitcast(builder.or_(*lit), word), ir.Constant(word, 0))
 
-    return types.void(re, im, place, fields, at), code
+    return types.boolean(re, im, place, fields, at), code
 
 
 @intrinsic
@@ -490,11 +502,10 @@ def _enter(fields, several, group, first, re, im):
     """
     modes, pieces, lanes = re.shape
     none = re.dtype.type(0)
-    for mode in range(modes):
-        for piece in range(pieces):
-            for lane in range(lanes):
-                re[mode, piece, lane], im[mode, piece, lane] = none, none
     low, high, stride = modes, -1, pieces * lanes
+    inputs = fields.shape[1 if several else 2]
+    if not fields.size or first + (pieces if several else stride) > inputs:
+        re[:], im[:] = none, none
     if not fields.size:
         count = pieces if several else pieces * lanes
         for own in range(min(count, modes - first)):
@@ -503,7 +514,6 @@ def _enter(fields, several, group, first, re, im):
             else:
                 re[first + own, own // lanes, own % lanes] = 1
         return first * stride, min(first + count, modes) * stride - 1
-    inputs = fields.shape[1 if several else 2]
     tile = group if len(fields) > 1 else 0
     for mode in range(modes):
         lit = False
@@ -511,9 +521,7 @@ def _enter(fields, several, group, first, re, im):
             which = first + (piece if several else piece * lanes)
             if which < inputs:
                 at = _at(fields.shape, mode, which, group) if several else _at(fields.shape, tile, mode, which)
-                _get(re, im, mode * stride + piece * lanes, fields, at)
-                for lane in range(lanes):
-                    lit |= re[mode, piece, lane] != none or im[mode, piece, lane] != none
+                lit |= _get(re, im, mode * stride + piece * lanes, fields, at)
         if lit:
             low, high = min(low, mode), mode
     return low * stride, (high + 1) * stride - 1
@@ -537,7 +545,7 @@ def _through(places, cells, several, begin, end, re, im, low, high, met, kept):
 
     A step outside the places that light can have reached is passed over: `met` says so. Returns those places.
     """
-    keep, two = len(kept) > 0, re.shape[1] == 2
+    keep, many = len(kept) > 0, re.shape[1] == MANY
     for step in range(begin, end):
         upper, lower, room = places[step, 0], places[step, 1], step - begin
         if lower < 0:
@@ -560,11 +568,11 @@ def _through(places, cells, several, begin, end, re, im, low, high, met, kept):
                 _mix_keep(re, im, cells, step, upper, lower, kept, room)
             else:
                 _mix(re, im, cells, step, upper, lower, kept, room)
-        elif two:
+        elif many:
             if keep:
-                _mix_keep_2(re, im, cells, step, upper, lower, kept, room)
+                _mix_keep_many(re, im, cells, step, upper, lower, kept, room)
             else:
-                _mix_2(re, im, cells, step, upper, lower, kept, room)
+                _mix_many(re, im, cells, step, upper, lower, kept, room)
         elif keep:
             _mix_keep_1(re, im, cells, step, upper, lower, kept, room)
         else:
@@ -575,7 +583,7 @@ def _through(places, cells, several, begin, end, re, im, low, high, met, kept):
 @helper
 def _back(places, cells, several, begin, end, re, im, met, kept, slopes):
     """Send the gradient back through steps end..begin, and add up dL/dT of each."""
-    two = re.shape[1] == 2
+    many = re.shape[1] == MANY
     for step in range(end - 1, begin - 1, -1):
         if not met[step]:
             continue
@@ -589,8 +597,8 @@ def _back(places, cells, several, begin, end, re, im, met, kept, slopes):
                 _unscale_one(re, im, cells, step, upper)
         elif several:
             _return(re, im, cells, step, upper, lower, kept, room, slopes)
-        elif two:
-            _return_2(re, im, cells, step, upper, lower, kept, room, slopes)
+        elif many:
+            _return_many(re, im, cells, step, upper, lower, kept, room, slopes)
         else:
             _return_1(re, im, cells, step, upper, lower, kept, room, slopes)
 

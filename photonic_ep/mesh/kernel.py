@@ -10,7 +10,6 @@ import math
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -57,7 +56,7 @@ def cell_matrix(cell: Cell, settings: dict[str, Tensor | float]) -> CellMatrix:
 def propagate(topology: Topology, cells: CellMatrix, fields: Fields, crossing: float = 1.0) -> Fields:
     """Fields behind the last column (before the output phases); a crossing leaves this share of the amplitude."""
     plain = crossing == 1 or not topology.orders
-    if plain and cells.device.type == "cpu" and cells.dtype == fields.dtype and not fields.requires_grad:
+    if plain and cells.is_cpu and cells.dtype == fields.dtype and not fields.requires_grad:
         layout = Layout.of(topology.rows, *fields.shape, fields.dtype.to_real())
         # By way of autograd it takes as long as 64 modes
         learns = cells.requires_grad and torch.is_grad_enabled()
@@ -96,13 +95,19 @@ class Layout:
         self.several = tiles >= self.lanes and modes <= SMALL
         # As many pieces as leave the fields in the first cache, or share what is read of a step
         ahead = inputs if self.several else self._whole(inputs) // self.lanes
-        self.pieces = min(max(2, 256 // modes), 8 if self.several else 2, ahead)
+        if self.several:
+            self.pieces = min(max(2, 256 // modes), 8, ahead)
+        else:
+            self.pieces = columns.MANY if ahead >= columns.MANY else 1
         self.places = np.where(rows < 0, -1, rows * (self.pieces * self.lanes))
         self.between = min(self.steps, max(1, KEPT // (4 * self.pieces * columns.BYTES)))
         self.cuts = np.append(np.arange(0, self.steps, self.between), self.steps)
         # What stands for phases, for given steps, and for the fields of the identity
         self.no_phases, self.no_cells = self._empty(0, 0, 0), self._empty(0, 0, 0, 0)
-        self.identity = torch.empty(0, 0, 0, dtype=dtype.to_complex()).numpy()
+        self.complex = dtype.to_complex()
+        self.identity = torch.empty(0, 0, 0, dtype=self.complex).numpy()
+        self.whole = inputs % self.lanes == 0
+        self.shape = (modes, inputs, tiles) if self.several else (tiles, modes, self._whole(inputs))
         copied = 4 * min(columns.BLOCK, tiles), self._whole(self.steps), 2
         self.cells = (self.steps, 8, self.lanes) if self.several else copied
         self.rooms: list[tuple[np.ndarray, ...]] = []
@@ -125,23 +130,25 @@ class Layout:
 
     def light(self) -> Tensor:
         """Room for fields, (modes, inputs, tiles) or (tiles, modes, inputs)."""
-        several = self.modes, self.inputs, self.tiles
-        shape = several if self.several else (self.tiles, self.modes, self._whole(self.inputs))
-        return torch.empty(shape, dtype=self.dtype.to_complex())
+        return torch.empty(self.shape, dtype=self.complex)
 
     def pack(self, fields: Fields, *, shared: bool = False) -> np.ndarray:
         """Lay out fields; if they may be shared, one tile of them where all are the same memory."""
-        if shared and not self.several and fields.stride(2) == 0:
-            fields = fields[..., :1]
-        if self.several or self.inputs % self.lanes == 0:
-            return (fields if self.several else fields.permute(2, 0, 1)).contiguous().resolve_conj().numpy()
-        room = self.light().zero_()[: fields.shape[2]]
-        self.unpack(room).copy_(fields)
-        return room.numpy()
+        given = fields.resolve_conj().numpy()
+        if not self.several:
+            one = shared and fields.stride(2) == 0
+            given = (given[..., :1] if one else given).transpose(2, 0, 1)
+        if self.several or self.whole:
+            return np.ascontiguousarray(given)
+        room = self.light().zero_()[: len(given)].numpy()
+        room[..., : self.inputs] = given
+        return room
 
     def unpack(self, fields: Tensor) -> Fields:
         """Undo `pack`."""
-        return fields if self.several else fields[..., : self.inputs].permute(1, 2, 0)
+        if self.several:
+            return fields
+        return (fields if self.whole else fields[..., : self.inputs]).permute(1, 2, 0)
 
     def heaters(self, count: int) -> tuple[Tensor, Tensor]:
         """Room for `count` numbers a step and tile, and how (count, steps, tiles) lie in it."""
@@ -153,33 +160,29 @@ class Layout:
 
     def pack_cells(self, cells: CellMatrix) -> np.ndarray:
         """T of every step and tile: (4, steps, tiles, 2)."""
-        held = cells.detach().contiguous().resolve_conj().numpy()
+        held = np.ascontiguousarray(cells.detach().resolve_conj().numpy())
         return held.view(self.no_phases.dtype).reshape(4, self.steps, self.tiles, 2)
 
     def sent(self, cells: CellMatrix, fields: Fields) -> Fields:
         """Fields behind the last step."""
         out, none = self.light(), self.no_phases
         given, light = self.pack_cells(cells), self.pack(fields, shared=True)
-        with self.room() as room:
-            columns.forward(self.places, none, none, given, light, out.numpy(), self.several, *room[:2])
+        room = self.take()
+        columns.forward(self.places, none, none, given, light, out.numpy(), self.several, *room[:2])
+        self.rooms.append(room)
         return self.unpack(out)
 
-    @contextmanager
-    def room(self) -> Iterator[tuple[np.ndarray, ...]]:
-        """Working memory, kept for the next call: state, cell; and slopes, stages, what lies between two cuts."""
-        room = (
-            self.rooms.pop()
-            if self.rooms
-            else (
-                self._empty(4, self.modes, self.pieces, self.lanes),
-                self._empty(*self.cells),
-                self._empty(self.steps, 8, self.lanes if self.several else 1),
-                self._empty(2 * len(self.cuts) - 2, self.modes, self.pieces, self.lanes),
-                self._empty(self.between, 4, self.pieces, self.lanes),
-            )
+    def take(self) -> tuple[np.ndarray, ...]:
+        """Working memory, from `rooms`: state, cell; and slopes, stages, what lies between two cuts."""
+        if self.rooms:
+            return self.rooms.pop()
+        return (
+            self._empty(4, self.modes, self.pieces, self.lanes),
+            self._empty(*self.cells),
+            self._empty(self.steps, 8, self.lanes if self.several else 1),
+            self._empty(2 * len(self.cuts) - 2, self.modes, self.pieces, self.lanes),
+            self._empty(self.between, 4, self.pieces, self.lanes),
         )
-        yield room
-        self.rooms.append(room)
 
 
 class Steps:
@@ -238,20 +241,21 @@ class Steps:
         """`pull` from the gradient in the rows, wherever their light leaves."""
         layout = self.layout
         angles, shown = layout.heaters(2)
-        with layout.room() as room:
-            columns.backward(
-                layout.places,
-                turns,
-                self.ratios,
-                layout.no_cells,
-                layout.identity,
-                layout.pack(gradient),
-                angles.numpy(),
-                layout.no_cells,
-                layout.several,
-                layout.cuts,
-                *room,
-            )
+        room = layout.take()
+        columns.backward(
+            layout.places,
+            turns,
+            self.ratios,
+            layout.no_cells,
+            layout.identity,
+            layout.pack(gradient),
+            angles.numpy(),
+            layout.no_cells,
+            layout.several,
+            layout.cuts,
+            *room,
+        )
+        layout.rooms.append(room)
         return shown
 
 
@@ -269,20 +273,21 @@ class _Columns(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401  # pyright: ignore[reportIncompatibleMethodOverride]
         layout, (cells, fields) = ctx.layout, ctx.saved_tensors
         none, entries = layout.no_phases, torch.empty(cells.shape, dtype=cells.dtype)
-        with layout.room() as room:
-            columns.backward(
-                layout.places,
-                none,
-                none,
-                layout.pack_cells(cells),
-                layout.pack(fields, shared=True),
-                layout.pack(gradients[0]),
-                none,
-                layout.pack_cells(entries),
-                layout.several,
-                layout.cuts,
-                *room,
-            )
+        room = layout.take()
+        columns.backward(
+            layout.places,
+            none,
+            none,
+            layout.pack_cells(cells),
+            layout.pack(fields, shared=True),
+            layout.pack(gradients[0]),
+            none,
+            layout.pack_cells(entries),
+            layout.several,
+            layout.cuts,
+            *room,
+        )
+        layout.rooms.append(room)
         return entries, None, None
 
 
@@ -293,17 +298,18 @@ class _Phases(torch.autograd.Function):
     def forward(ctx: Any, theta: Tensor, phi: Tensor, steps: Steps) -> Tensor:  # noqa: ANN401
         ctx.turns, ctx.steps, layout = steps.turns(theta, phi), steps, steps.layout
         out = layout.light()
-        with layout.room() as room:
-            columns.forward(
-                layout.places,
-                ctx.turns,
-                steps.ratios,
-                layout.no_cells,
-                layout.identity,
-                out.numpy(),
-                layout.several,
-                *room[:2],
-            )
+        room = layout.take()
+        columns.forward(
+            layout.places,
+            ctx.turns,
+            steps.ratios,
+            layout.no_cells,
+            layout.identity,
+            out.numpy(),
+            layout.several,
+            *room[:2],
+        )
+        layout.rooms.append(room)
         return layout.unpack(out)
 
     @staticmethod

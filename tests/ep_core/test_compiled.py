@@ -42,7 +42,8 @@ def test_compiled_functions_call_helpers_alone():
     """Two copies of a function under one name, optimised apart, would differ by which of them was loaded first."""
     found = list(dispatchers())
     calls = [(caller, callee) for caller in found for callee in called(caller)]
-    assert len(found) > 50 and len(calls) > 40
+    assert len(found) > 50
+    assert len(calls) > 40
     assert not [(a.__name__, b.__name__) for a, b in calls if not b.targetoptions.get("forceinline")]
 
 
@@ -51,4 +52,5 @@ def test_results_are_the_same_compiled_and_read_from_the_cache(tmp_path):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-c", PROGRAM]
     cold, warm = (subprocess.run(command, env=environment, capture_output=True, check=True).stdout for _ in range(2))
-    assert len(cold) > 64 and cold == warm
+    assert len(cold) > 64
+    assert cold == warm
