@@ -51,6 +51,10 @@ class Activation(ABC):
         steps = (2**self.bits - 1) / (self.high - self.low)
         return torch.round((state - self.low) * steps) / steps + self.low
 
+    def consume(self, drive: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The same, for a drive that is needed no more: the state may take its memory."""
+        return self(drive, generator)
+
     @property
     def level(self) -> float:
         """Distance between two levels of the state; 0 if continuous."""
@@ -83,6 +87,11 @@ class HardSigmoid(Activation):
     def rho(self, drive: Tensor) -> Tensor:
         """clip(u, low, high)."""
         return drive.clamp(self.low, self.high)
+
+    def consume(self, drive: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """clip(u, low, high) in place, where nothing comes after it."""
+        bare = self.bits is None and not (self.noise and generator is not None)
+        return drive.clamp_(self.low, self.high) if bare else self(drive, generator)
 
     def slope(self, drive: Tensor) -> Tensor:
         """1 inside the box, 0 outside."""

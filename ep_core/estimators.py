@@ -210,12 +210,13 @@ class Nudging(Estimator):
         """Relax the nudged phases, stacked, from the free state."""
         copies, batch, real = len(strengths), len(target), free[0]
         dtype = _dtype(strengths, real.dtype)
-        start = tuple(s.repeat(copies, 1).to(dtype) for s in free)
+        # Torch repeats slowly
+        start = tuple(torch.cat([s] * copies).to(dtype) for s in free)
         betas = _column(tuple(strengths), batch, dtype, real.device)
-        pull = Pull(network=network, loss=self.loss, nudge=self.nudge, beta=betas, target=target.repeat(copies, 1))
+        pull = Pull(network=network, loss=self.loss, nudge=self.nudge, beta=betas, target=torch.cat([target] * copies))
         return settle(
             network,
-            [c.repeat(copies, 1) for c in constant],
+            [torch.cat([c] * copies) for c in constant],
             self.nudged,
             start=start,
             force=self._force(network, pull.freeze(start), start),

@@ -192,8 +192,9 @@ def _sweeps(
     phase.watched = solver.stops
     rows, going, steps, sweeps = torch.arange(len(state[0]), device=state[0].device), phase, 0, 0
     mean = [torch.zeros_like(s) for s in state] if solver.average > 1 else phase.state
-    while steps < solver.steps and len(rows):
-        steps, sweeps = steps + 1, sweeps + len(rows)
+    count = len(rows)
+    while steps < solver.steps and count:
+        steps, sweeps = steps + 1, sweeps + count
         moves = solver.sweep(going)
         if not solver.stops or moves is None:
             if solver.average > 1 and steps > solver.steps - solver.average:
@@ -206,7 +207,7 @@ def _sweeps(
         if not more.all():
             # Samples that have arrived are left alone; the others go on without them.
             keep = more.nonzero()[:, 0]
-            rows, going = rows[keep], going.take(keep)
+            rows, going, count = rows[keep], going.take(keep), len(keep)
     phase.state = mean
     # The residual is the simulator's own knowledge, without noise: it is not a read of the device.
     phase.generator = None

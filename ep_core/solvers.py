@@ -20,6 +20,7 @@ class Phase:
         order: layers in the order of a sweep, without those that are held.
         watched: whether sweeps measure how far neurons move.
         memory: what a solver keeps of earlier sweeps, tensors with the samples first.
+        made: layers whose state is this phase's own.
 
     """
 
@@ -32,23 +33,35 @@ class Phase:
     watched: bool = True
     memory: list[Tensor] = field(default_factory=list)
     terms: Terms | None = None
+    made: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         if self.terms is None:
             self.terms = self.network.terms(self.state[0].dtype, self.generator)
+        if self.terms is not None:
+            self.constant = [c.to(s.dtype) for c, s in zip(self.constant, self.state, strict=True)]
 
-    def target(self, layer: int, state: list[Tensor] | None = None) -> Tensor:
-        """rho(u_l + force): where the layer would go, its neighbours held."""
-        state = self.state if state is None else state
-        if self.terms is None:
-            drive = self.network.drive(layer, state, self.constant, self.generator)
-        else:
-            drive = self.constant[layer].to(self.state[layer].dtype)
-            for others, matrix in self.terms[layer]:
-                seen = state[others[0]] if len(others) == 1 else torch.cat([state[other] for other in others], 1)
-                drive = torch.addmm(drive, seen, matrix)
-        force = None if self.force is None else self.force(layer, state, self.generator)
-        return self.network.activations[layer](drive if force is None else drive + force, self.generator)
+    def target(self, layer: int, room: Tensor | None = None) -> Tensor:
+        """rho(u_l + force): where the layer would go, its neighbours held; in `room` if that helps."""
+        state, activation = self.state, self.network.activations[layer]
+        if self.terms is None or not self.terms[layer]:
+            drive, force = self.network.drive(layer, state, self.constant, self.generator), self._force(layer)
+            return activation(drive if force is None else drive + force, self.generator)
+        # The force may look at the state that was in the room
+        drive, force = self.constant[layer], self._force(layer)
+        for others, matrix in self.terms[layer]:
+            seen = state[others[0]] if len(others) == 1 else torch.cat([state[other] for other in others], 1)
+            drive = torch.addmm(drive, seen, matrix, out=room)
+        return activation.consume(drive if force is None else drive.add_(force), self.generator)
+
+    def _force(self, layer: int) -> Tensor | None:
+        return None if self.force is None else self.force(layer, self.state, self.generator)
+
+    def move(self, layer: int) -> None:
+        """s_l <- rho(u_l + force), in the memory of the old state where this phase made it and no longer needs it."""
+        seen = self.terms is None or any(layer in others for others, _ in self.terms[layer])
+        self.state[layer] = self.target(layer, self.state[layer] if layer in self.made and not seen else None)
+        self.made.add(layer)
 
     def take(self, keep: Int[Tensor, " kept"]) -> "Phase":
         """Return the phase of some of its samples."""
@@ -159,6 +172,10 @@ class GradientFlow(Solver):
 
 def _in_turn(phase: Phase, share: float) -> Float[Tensor, " batch"] | None:
     moved = []
+    if share == 1 and not phase.watched:
+        for layer in phase.order:
+            phase.move(layer)
+        return None
     for layer in phase.order:
         old, way = phase.state[layer], phase.target(layer)
         if phase.watched:
