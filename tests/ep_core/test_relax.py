@@ -53,6 +53,22 @@ def test_energy_never_rises_in_a_sweep_of_hard_sigmoids(source):
         last = now
 
 
+@pytest.mark.filterwarnings("ignore::ep_core.NotConverged")
+@pytest.mark.parametrize("sizes", [(6, 5, 4, 3), (6, 5, 3)])
+@pytest.mark.parametrize("activation", [HardSigmoid(), HardSigmoid(bits=4), Sigmoid()])
+def test_sweeps_in_their_own_memory_leave_what_is_given_alone(source, activation, sizes):
+    net, x = network(source, activation, sizes), inputs(source)
+    start = tuple(torch.rand(len(x), n, generator=source, dtype=torch.float64) for n in sizes[1:])
+    before = [s.clone() for s in start]
+    # With a tolerance sweeps are watched, and keep the state before
+    blind = relax(net, x, GaussSeidel(steps=6, tolerance=0.0), start=start)
+    watched = relax(net, x, GaussSeidel(steps=6, tolerance=1e-300), start=start)
+    assert all(torch.equal(a, b) for a, b in zip(start, before, strict=True))
+    for a, b, given in zip(blind.state, watched.state, start, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-14)
+        assert a.data_ptr() != given.data_ptr()
+
+
 def test_failure_is_admitted(source):
     net, x = network(source, Sigmoid(), scale=2.0), inputs(source)
     with pytest.warns(NotConverged, match="7 of 7 samples did not reach a residual of 1e-09 in 1 sweeps"):
