@@ -64,7 +64,7 @@ class Force(Protocol):
     """What a phase adds to the drives; None where nothing."""
 
     def __call__(self, layer: int, state: list[Tensor], generator: torch.Generator | None) -> Tensor | None:
-        """Return the force on `layer` (0 = first hidden layer)."""
+        """Return the force on `layer` (0 = first hidden layer). Keep no state: sweeps use its memory again."""
         ...
 
     def take(self, keep: Int[Tensor, " kept"]) -> "Force":

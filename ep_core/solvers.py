@@ -49,15 +49,16 @@ class Phase:
         if self.terms is None or not self.terms[layer]:
             drive, force = self.network.drive(layer, state, self.constant, self.generator), self._force(layer)
             return activation(drive if force is None else drive + force, self.generator)
-        # The force may look at the state that was in the room
         drive, force = self.constant[layer], self._force(layer)
+        # A force may be made of the state that is in the room
+        room = room if force is None else None
         for others, matrix in self.terms[layer]:
             seen = state[others[0]] if len(others) == 1 else torch.cat([state[other] for other in others], 1)
             if not self.watched and matrix.size(1) < min(seen.size(0), THIN):
                 drive = torch.addmm(drive.mT, matrix.mT, seen.mT, out=None if room is None else room.mT).mT
             else:
                 drive = torch.addmm(drive, seen, matrix, out=room)
-        return activation.consume(drive if force is None else drive.add_(force), self.generator)
+        return activation.consume(drive if force is None else drive + force, self.generator)
 
     def _force(self, layer: int) -> Tensor | None:
         return None if self.force is None else self.force(layer, self.state, self.generator)

@@ -69,6 +69,23 @@ def test_sweeps_in_their_own_memory_leave_what_is_given_alone(source, activation
         assert a.data_ptr() != given.data_ptr()
 
 
+@pytest.mark.filterwarnings("ignore::ep_core.NotConverged")
+def test_a_force_may_be_the_state_itself(source):
+    class Echo:
+        def __call__(self, layer, state, generator):
+            return state[layer] if layer == 2 else None
+
+        def take(self, keep):
+            return self
+
+    net, x = network(source, HardSigmoid()), inputs(source)
+    blind, watched = (
+        relax(net, x, GaussSeidel(steps=5, tolerance=tolerance), force=Echo()).state for tolerance in (0.0, 1e-300)
+    )
+    for a, b in zip(blind, watched, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-14)
+
+
 def test_failure_is_admitted(source):
     net, x = network(source, Sigmoid(), scale=2.0), inputs(source)
     with pytest.warns(NotConverged, match="7 of 7 samples did not reach a residual of 1e-09 in 1 sweeps"):
