@@ -8,7 +8,7 @@ cache looks at the file of what it compiles, not at what that calls.
 """
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ BYTES = 64 if get_host_cpu_features().get("avx512f") else 32
 MANY = 128 // BYTES  # vectors of inputs that share what is read of one tile's step
 BLOCK = 8  # tiles whose entries share a line of the cache
 FLUSH = 0x8040  # x86: results and operands too small for normal numbers are 0, for they take a hundred times as long
+DARK, SOME, WHOLE = 0, 1, 2  # how much of a part light can have reached
 SUM = ("contract", "reassoc", "nsz")
 
 
@@ -43,11 +44,13 @@ class _Vectors:
     def array(self, kind: Any, value: Any) -> Any:
         return self.context.make_array(kind)(self.context, self.builder, value)
 
-    def place(self, array: Any, *index: Any) -> Any:
-        """Where the entry at the first indices starts."""
-        flat = index[0]
-        for axis in range(1, array.shape.type.count):
-            flat = self.builder.mul(flat, self.builder.extract_value(array.shape, axis))
+    def place(self, array: Any, *index: Any, sizes: tuple[int | None, ...] = ()) -> Any:
+        """Where the entry at the first indices starts; sizes: of the last axes, where they are known."""
+        flat, axes = index[0], array.shape.type.count
+        for axis in range(1, axes):
+            known = sizes[axis - axes] if axis >= axes - len(sizes) else None
+            size = self.builder.extract_value(array.shape, axis) if known is None else self.number(known)
+            flat = self.builder.mul(flat, size)
             flat = self.builder.add(flat, index[axis]) if axis < len(index) else flat
         return self.builder.gep(array.data, [flat])
 
@@ -66,15 +69,16 @@ class _Vectors:
         return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes))
 
     def matrix(self, cells: Any, step: Any, several: bool) -> list[tuple[Any, Any]]:
-        """Real and imaginary parts of T's four entries: cells[step, 8, lanes], or cells[4, step, 2] in all lanes."""
+        """Real and imaginary parts of T's four entries: cells[step, 8, lanes], or cells[step, 8, 1] in all lanes."""
         parts = []
         for entry in range(8):
+            at = self.place(cells, step, self.number(entry), sizes=(8, self.lanes if several else 1))
             if several:
-                parts.append(self.load(self.place(cells, step, self.number(entry))))
+                parts.append(self.load(at))
                 continue
-            value = self.builder.load(self.place(cells, self.number(entry // 2), step, self.number(entry % 2)))
             nothing, first = ir.Constant(self.kind, ir.Undefined), ir.Constant(ir.IntType(32), 0)
-            parts.append(self.shuffle(self.builder.insert_element(nothing, value, first), nothing, [0] * self.lanes))
+            one = self.builder.insert_element(nothing, self.builder.load(at), first)
+            parts.append(self.shuffle(one, nothing, [0] * self.lanes))
         return list(zip(parts[::2], parts[1::2], strict=True))
 
     def paired(self, real: Any, imag: Any) -> list[Any]:
@@ -84,6 +88,20 @@ class _Vectors:
             self.shuffle(real, imag, [first + lane + side * self.lanes for lane in half for side in (0, 1)])
             for first in (0, self.lanes // 2)
         ]
+
+    def rows(self, parts: Sequence[Any]) -> Callable[[int], list[Any]]:
+        """Of eight vectors, the eight parts that they have in a lane, next to each other, in one vector or two."""
+        zipped = [[part] for part in parts]
+        for half in (4, 2, 1):
+            pairs = ((zipped[k], zipped[k + half]) for k in range(half))
+            zipped = [[v for a, b in zip(*pair, strict=True) for v in self.paired(a, b)] for pair in pairs]
+        width = min(self.lanes, 8)
+
+        def row(lane: int) -> list[Any]:
+            places = (divmod(8 * lane + start, self.lanes) for start in range(0, 8, width))
+            return [self.shuffle(zipped[0][k], zipped[0][k], [at + i for i in range(width)]) for k, at in places]
+
+        return row
 
     def parted(self, start: Any) -> list[Any]:
         """Real and imaginary parts of a vector of complex numbers from `start` on."""
@@ -104,7 +122,7 @@ class _Vectors:
 
     def sums(self, vectors: list[Any]) -> Any:
         """Sums over the lanes of eight vectors, as one vector of eight: folded in pairs, so that no lane idles."""
-        size, lanes = self.lanes, self.lanes
+        lanes = size = vectors[0].type.count
         while len(vectors) > 1 and size > 1:
             size //= 2
             starts = range(0, 2 * lanes, 2 * size)
@@ -121,6 +139,15 @@ class _Vectors:
             return last
         even, odd = ([2 * group + k for group in range(8)] for k in (0, 1))
         return self.builder.fadd(self.shuffle(last, last, even), self.shuffle(last, last, odd), flags=SUM)
+
+    def halved(self, pointer: Any) -> Any:
+        """The sum of both halves of a vector."""
+        half = ir.VectorType(self.kind.element, self.lanes // 2)
+        parts = (
+            self.builder.bitcast(at, half.as_pointer())
+            for at in (pointer, self.builder.gep(pointer, [self.number(self.lanes // 2)]))
+        )
+        return self.builder.fadd(*(self.builder.load(part, align=BYTES // 2) for part in parts), flags=SUM)
 
 
 def _each(v: _Vectors, array: Any, pieces: int | None, body: Callable[[Any], None]) -> None:
@@ -140,7 +167,8 @@ def _mixes(several: bool, pieces: int | None, keeps: bool) -> Callable[..., Any]
             real, imag, cells_, kept_ = (v.array(signature.args[i], values[i]) for i in (0, 1, 2, 6))
             (ar, ai), (br, bi), (cr, ci), (dr, di) = v.matrix(cells_, values[3], several)
             rows = [builder.gep(array.data, [at]) for at in values[4:6] for array in (real, imag)]
-            room = [v.place(kept_, values[7], v.number(part)) for part in range(4)] if keeps else []
+            sizes = pieces, v.lanes
+            room = [v.place(kept_, values[7], v.number(part), sizes=sizes) for part in range(4)] if keeps else []
 
             def body(piece: Any) -> None:
                 x, y, u, w = (v.load(row, piece) for row in rows)
@@ -214,8 +242,9 @@ def _hold(typing, re, im, row, kept, place):
     return types.void(re, im, row, kept, place), code
 
 
-def _add_slopes(v: _Vectors, target: Any, new: list[Any], several: bool) -> None:
-    """target += the lanes of each vector, or their sums where all are one tile."""
+def _add_slopes(v: _Vectors, slopes: Any, step: Any, new: list[Any], several: bool) -> None:
+    """slopes[step] += the lanes of each vector, or their sums where all are one tile."""
+    target = v.place(slopes, step, sizes=(8, v.lanes if several else 1))
     if several:
         for entry, value in enumerate(new):
             old = v.load(target, v.number(entry))
@@ -236,7 +265,7 @@ def _returns(several: bool, pieces: int | None) -> Callable[..., Any]:
             step, upper, lower, place = *values[3:6], values[7]
             (ar, ai), (br, bi), (cr, ci), (dr, di) = v.matrix(cells_, step, several)
             rows = [builder.gep(array.data, [at]) for at in (upper, lower) for array in (real, imag)]
-            fields = [v.place(kept_, place, v.number(part)) for part in range(4)]
+            fields = [v.place(kept_, place, v.number(part), sizes=(pieces, v.lanes)) for part in range(4)]
             sums = [cgutils.alloca_once_value(builder, v.zero) for _ in range(8)]
 
             def slope(piece: Any) -> None:
@@ -266,7 +295,12 @@ def _returns(several: bool, pieces: int | None) -> Callable[..., Any]:
             # One after the other: together they would need more registers than there are
             _each(v, real, pieces, slope)
             _each(v, real, pieces, back)
-            _add_slopes(v, v.place(slopes_, step), [builder.load(total) for total in sums], several)
+            new = [builder.load(total) for total in sums]
+            if pieces == MANY:
+                for entry, value in enumerate(new):
+                    v.store(value, fields[0], v.number(entry))
+            else:
+                _add_slopes(v, slopes_, step, new, several)
             return context.get_dummy_value()
 
         return types.void(re, im, cells, step, upper, lower, kept, place, slopes), code
@@ -275,9 +309,24 @@ def _returns(several: bool, pieces: int | None) -> Callable[..., Any]:
 
 
 # (re, im, cells, step, upper, lower, kept, place, slopes): the gradient at rows upper and lower goes back through T;
-# slopes[step] += dL/dT, from the fields that were kept
+# slopes[step] += dL/dT, from the fields that were kept. Of MANY, what `_fold` adds up is left in their stead
 _return = intrinsic(_returns(several=True, pieces=None))
 _return_1, _return_many = (intrinsic(_returns(several=False, pieces=pieces)) for pieces in (1, MANY))
+
+
+@intrinsic
+def _fold(typing, kept, place, step, slopes):
+    """slopes[step] += the sums over lanes of what `_return_many` left in kept[place]: many at once wait less."""
+
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        v = _Vectors(context, builder, kept.dtype)
+        start = v.place(v.array(kept, values[0]), values[1], sizes=(4, MANY, v.lanes))
+        vectors = [builder.gep(start, [v.number(entry * v.lanes)]) for entry in range(8)]
+        new = [v.halved(vector) if v.lanes > 4 else v.load(vector) for vector in vectors]
+        _add_slopes(v, v.array(slopes, values[3]), values[2], new, several=False)
+        return context.get_dummy_value()
+
+    return types.void(kept, place, step, slopes), code
 
 
 def _slopes_of_scale(several: bool) -> Callable[..., Any]:
@@ -294,7 +343,7 @@ def _slopes_of_scale(several: bool) -> Callable[..., Any]:
                 old = [builder.load(total) for total in sums]
                 builder.store(v.total((a, c), (b, d), start=old[0]), sums[0])
                 builder.store(v.total((b, c), less=((a, d),), start=old[1]), sums[1])
-            _add_slopes(v, v.place(slopes_, values[5]), [builder.load(total) for total in sums], several)
+            _add_slopes(v, slopes_, values[5], [builder.load(total) for total in sums], several)
             return context.get_dummy_value()
 
         return types.void(re, im, row, kept, place, step, slopes), code
@@ -340,7 +389,7 @@ def _flush():
 
 
 def _fills(several: bool) -> Callable[..., Any]:
-    def typed(typing, turns, ratios, step, tile, cells):
+    def typed(typing, turns, ratios, step, tile, cells, place):
         def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             v = _Vectors(context, builder, turns.dtype)
             turns_, ratios_, cells_ = (v.array(signature.args[i], values[i]) for i in (0, 1, 4))
@@ -360,33 +409,38 @@ def _fills(several: bool) -> Callable[..., Any]:
                 v.total((minus, er), start=cc),
                 builder.fmul(minus, ei),
             )
-            for entry, part in enumerate(parts):
-                if several:
-                    v.store(part, v.place(cells_, values[2], v.number(entry)))
-                elif entry % 2:
-                    start = v.place(cells_, v.number(entry // 2), values[2])
-                    for half, paired in enumerate(v.paired(parts[entry - 1], part)):
-                        v.store(paired, start, v.number(half))
+            if several:
+                for entry, part in enumerate(parts):
+                    v.store(part, v.place(cells_, values[5], v.number(entry), sizes=(8, v.lanes)))
+                return context.get_dummy_value()
+            row, ranks = v.rows(parts), v.array(place, values[5])
+            for lane in range(v.lanes):
+                rank = builder.load(v.place(ranks, builder.add(values[2], v.number(lane))))
+                start = v.place(cells_, rank, sizes=(8, 1))
+                for vector in row(lane):
+                    builder.store(vector, builder.bitcast(start, vector.type.as_pointer()), align=BYTES // v.lanes)
+                    start = builder.gep(start, [v.number(vector.type.count)])
             return context.get_dummy_value()
 
-        return types.void(turns, ratios, step, tile, cells), code
+        return types.void(turns, ratios, step, tile, cells, place), code
 
     return typed
 
 
-# (turns, ratios, step, tile, cells): T of a step in a vector of tiles, or of a vector of steps of a tile. With cc, cs,
-# sc, ss = `ratios` the products of cos and sin of the second and the first coupler, and e, f = e^{i theta}, e^{i phi} =
-# `turns` (real and imaginary parts): T00 = (cc e - ss) f, T01 = i (cs e + sc), T10 = i (sc e + cs) f, T11 = cc - ss e.
-# turns and ratios are (4, steps, tiles), or (4, tiles, steps)
+# (turns, ratios, step, tile, cells, place): cells[place] <- T of a step in a vector of tiles; or cells[place[step ..]]
+# <- T of a vector of steps of a tile. With cc, cs, sc, ss = `ratios` the products of cos and sin of the second and the
+# first coupler, and e, f = e^{i theta}, e^{i phi} = `turns` (real and imaginary parts): T00 = (cc e - ss) f,
+# T01 = i (cs e + sc), T10 = i (sc e + cs) f, T11 = cc - ss e. turns and ratios are (4, steps, tiles), or (4, tiles,
+# steps)
 _fill_one, _fill_several = intrinsic(_fills(several=False)), intrinsic(_fills(several=True))
 
 
 def _pulls(several: bool, scale: bool) -> Callable[..., Any]:
-    def typed(typing, turns, ratios, slopes, cells, step, tile, angles):
+    def typed(typing, turns, ratios, slopes, cells, place, step, tile, angles):
         def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             v = _Vectors(context, builder, turns.dtype)
-            turns_, ratios_, slopes_, cells_, angles_ = (v.array(signature.args[i], values[i]) for i in (0, 1, 2, 3, 6))
-            at = values[4:6]
+            turns_, ratios_, slopes_, cells_, angles_ = (v.array(signature.args[i], values[i]) for i in (0, 1, 2, 3, 7))
+            at = values[5:7]
             er, ei, fr, fi = (v.load(v.place(turns_, v.number(k), *at), loose=True) for k in range(4))
             cc, cs, sc, ss = (v.load(v.place(ratios_, v.number(k), *at), loose=True) for k in range(4))
             g = [v.load(v.place(slopes_, values[4], v.number(k))) for k in range(2 if scale else 8)]
@@ -405,23 +459,24 @@ def _pulls(several: bool, scale: bool) -> Callable[..., Any]:
                 v.store(value, v.place(angles_, v.number(angle), *at), loose=True)
             return context.get_dummy_value()
 
-        return types.void(turns, ratios, slopes, cells, step, tile, angles), code
+        return types.void(turns, ratios, slopes, cells, place, step, tile, angles), code
 
     return typed
 
 
-# (turns, ratios, slopes, cells, step, tile, angles): angles (2, steps, tiles) <- dL/dtheta, dL/dphi from dL/dT
+# (turns, ratios, slopes, cells, place, step, tile, angles): angles (2, steps, tiles) <- dL/dtheta, dL/dphi of a step
+# from dL/dT and T at a place
 _pull_mzi, _pull_scale = (intrinsic(_pulls(several=True, scale=scale)) for scale in (False, True))
 
 
 def _moves(inward: bool) -> Callable[..., Any]:
-    def typed(typing, given, step, tile, cells):
+    def typed(typing, given, step, tile, cells, place):
         def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             v = _Vectors(context, builder, cells.dtype)
             given_, cells_ = v.array(given, values[0]), v.array(cells, values[3])
             for entry in range(4):
                 start = v.place(given_, v.number(entry), values[1], values[2])
-                own = [v.place(cells_, values[1], v.number(2 * entry + side)) for side in (0, 1)]
+                own = [v.place(cells_, values[4], v.number(2 * entry + side)) for side in (0, 1)]
                 if inward:
                     for part, place in zip(v.parted(start), own, strict=True):
                         v.store(part, place)
@@ -430,13 +485,35 @@ def _moves(inward: bool) -> Callable[..., Any]:
                         v.store(paired, start, v.number(half), loose=True)
             return context.get_dummy_value()
 
-        return types.void(given, step, tile, cells), code
+        return types.void(given, step, tile, cells, place), code
 
     return typed
 
 
-# (given, step, tile, cells): T of a step in a vector of tiles, from (4, steps, tiles, 2), or back
+# (given, step, tile, cells, place): cells[place] <- T of a step in a vector of tiles, of (4, steps, tiles, 2); or back
 _take, _give = intrinsic(_moves(inward=True)), intrinsic(_moves(inward=False))
+
+
+def _moves_one(inward: bool) -> Callable[..., Any]:
+    def typed(typing, given, step, tile, cells, place):
+        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            v = _Vectors(context, builder, cells.dtype)
+            given_, cells_ = v.array(given, values[0]), v.array(cells, values[3])
+            both = ir.IntType(2 * cells.dtype.bitwidth).as_pointer()  # a complex number, moved as one
+            for entry in range(4):
+                theirs = v.place(given_, v.number(entry), values[1], values[2], sizes=(None, 2))
+                own = v.place(cells_, values[4], v.number(2 * entry), sizes=(8, 1))
+                source, target = (builder.bitcast(at, both) for at in ((theirs, own) if inward else (own, theirs)))
+                builder.store(builder.load(source, align=BYTES // v.lanes), target, align=BYTES // v.lanes)
+            return context.get_dummy_value()
+
+        return types.void(given, step, tile, cells, place), code
+
+    return typed
+
+
+# (given, step, tile, cells, place): the same of one tile
+_take_one, _give_one = intrinsic(_moves_one(inward=True)), intrinsic(_moves_one(inward=False))
 
 
 @intrinsic
@@ -540,30 +617,36 @@ def _leave(re, im, out, several, group, first):
 
 
 @helper
-def _through(places, cells, several, begin, end, re, im, low, high, met, kept):
-    """Send light through steps begin..end; where `kept` has room, keep what meets each.
+def _through(places, parts, part, cells, several, re, im, low, high, met, kept):
+    """Send light through a part of the steps; where `kept` has room, keep what meets each.
 
     A step outside the places that light can have reached is passed over: `met` says so. Returns those places.
     """
     keep, many = len(kept) > 0, re.shape[1] == MANY
-    for step in range(begin, end):
-        upper, lower, room = places[step, 0], places[step, 1], step - begin
+    begin, end, lit = parts[part, 0], parts[part + 1, 0], _lit(parts, part, re, low, high)
+    uppers, lowers = places[0], places[1]
+    met[begin:end] = lit == WHOLE
+    if lit == DARK:
+        return low, high
+    for place in range(begin, end):
+        step = np.uintp(place)
+        upper, lower, room = uppers[step], lowers[step], place - begin
+        if lit != WHOLE:
+            top, bottom = min(upper, lower), max(upper, lower)
+            if lower < 0:
+                top = upper
+            met[step] = bottom >= low and top <= high
+            if not met[step]:
+                continue
+            low, high = min(low, top), max(high, bottom)
         if lower < 0:
-            met[step] = upper >= low and upper <= high
-            if met[step]:
-                if keep:
-                    _hold(re, im, upper, kept, room)
-                if several:
-                    _scale_several(re, im, cells, step, upper)
-                else:
-                    _scale_one(re, im, cells, step, upper)
-            continue
-        top, bottom = min(upper, lower), max(upper, lower)
-        met[step] = bottom >= low and top <= high
-        if not met[step]:
-            continue
-        low, high = min(low, top), max(high, bottom)
-        if several:
+            if keep:
+                _hold(re, im, upper, kept, room)
+            if several:
+                _scale_several(re, im, cells, step, upper)
+            else:
+                _scale_one(re, im, cells, step, upper)
+        elif several:
             if keep:
                 _mix_keep(re, im, cells, step, upper, lower, kept, room)
             else:
@@ -581,13 +664,26 @@ def _through(places, cells, several, begin, end, re, im, low, high, met, kept):
 
 
 @helper
-def _back(places, cells, several, begin, end, re, im, met, kept, slopes):
-    """Send the gradient back through steps end..begin, and add up dL/dT of each."""
-    many = re.shape[1] == MANY
-    for step in range(end - 1, begin - 1, -1):
+def _lit(parts, part, re, low, high):
+    """Whether light can have reached all rows of a part, none, or some."""
+    width = re.shape[1] * re.shape[2]
+    top, bottom = parts[part, 1] * width, parts[part, 2] * width
+    if bottom < low or top > high:
+        return DARK
+    return WHOLE if top >= low and bottom <= high else SOME
+
+
+@helper
+def _back(places, parts, part, cells, several, re, im, met, kept, slopes):
+    """Send the gradient back through a part of the steps, and add up dL/dT of each."""
+    many = re.shape[1] == MANY and not several
+    begin, end = parts[part, 0], parts[part + 1, 0]
+    uppers, lowers = places[0], places[1]
+    for place in range(end - 1, begin - 1, -1):
+        step = np.uintp(place)
         if not met[step]:
             continue
-        upper, lower, room = places[step, 0], places[step, 1], step - begin
+        upper, lower, room = uppers[step], lowers[step], place - begin
         if lower < 0:
             if several:
                 _slope_several(re, im, upper, kept, room, step, slopes)
@@ -601,52 +697,51 @@ def _back(places, cells, several, begin, end, re, im, met, kept, slopes):
             _return_many(re, im, cells, step, upper, lower, kept, room, slopes)
         else:
             _return_1(re, im, cells, step, upper, lower, kept, room, slopes)
+    if many:
+        for place in range(begin, end):
+            step = np.uintp(place)
+            if met[step] and lowers[step] >= 0:
+                _fold(kept, place - begin, step, slopes)
 
 
 @helper
-def _fill(turns, ratios, given, several, tile, cells):
+def _fill(turns, ratios, given, several, tile, places, ranks, cells):
     """What every step does, of a tile or of several from there on: as it is given, or by its phases."""
     if several:
-        for step in range(len(cells)):
+        for place in range(places.shape[1]):
             if given.size:
-                _take(given, step, tile, cells)
+                _take(given, places[2, place], tile, cells, place)
             else:
-                _fill_several(turns, ratios, step, tile, cells)
-    elif given.size:
-        return _own(given, tile, cells, inward=True)
-    else:
-        for step in range(0, cells.shape[1], BYTES // cells.itemsize):
-            _fill_one(turns, ratios, step, tile, cells)
+                _fill_several(turns, ratios, places[2, place], tile, cells, place)
+        return cells
+    if given.size:
+        if tile % BLOCK == 0:
+            _swap(given, tile, places, cells, inward=True)
+        return _own(tile, len(ranks), given.shape[2], cells)
+    for step in range(0, len(ranks), BYTES // cells.itemsize):
+        _fill_one(turns, ratios, step, tile, cells, ranks)
     return cells
 
 
 @helper
-def _own(given, tile, cells, inward):
-    """T of a tile's steps, (4, steps, 2), in what is given, or in `cells`, where BLOCK tiles are copied at a time."""
-    _, steps, tiles, _ = given.shape
-    if tiles == 1:
-        return given.reshape(4, steps, 2)
-    own = tile % BLOCK
-    if inward and own == 0:
-        _swap(given, tile, cells, inward)
-    return cells[4 * own : 4 * own + 4]
+def _own(tile, room, tiles, blocks):
+    """What is a tile's of BLOCK tiles' memory."""
+    first = room * (tile % BLOCK) if tiles > 1 else 0
+    return blocks[first : first + room]
 
 
 @helper
-def _swap(given, first, cells, inward):
+def _swap(given, first, places, blocks, inward):
     """Copy T of BLOCK tiles from `first` on out of what is given, (4, steps, tiles, 2), or back into it."""
-    _, steps, tiles, _ = given.shape
+    tiles = given.shape[2]
     count = min(BLOCK, tiles - first)
-    for entry in range(4):
-        for step in range(steps):
-            line = given[entry, step]
-            for own in range(count):
-                if inward:
-                    cells[4 * own + entry, step, 0] = line[first + own, 0]
-                    cells[4 * own + entry, step, 1] = line[first + own, 1]
-                else:
-                    line[first + own, 0] = cells[4 * own + entry, step, 0]
-                    line[first + own, 1] = cells[4 * own + entry, step, 1]
+    room = len(blocks) // min(BLOCK, tiles)
+    for place in range(places.shape[1]):
+        for own in range(count):
+            if inward:
+                _take_one(given, places[2, place], first + own, blocks, own * room + place)
+            else:
+                _give_one(given, places[2, place], first + own, blocks, own * room + place)
 
 
 @helper
@@ -656,92 +751,112 @@ def _group(index, lanes, tiles, several):
 
 
 @compiled
-def forward(places, turns, ratios, given, fields, out, several, state, cells):
+def forward(places, ranks, parts, turns, ratios, given, fields, out, several, state, cells):
     """out <- fields behind the last step.
 
-    places (steps, 2): where the rows start that a step mixes, in `state`; with -1 as the second, it multiplies the
-    first by its T00. turns, ratios: of every step, as `_fill_one` and `_fill_several` have them; or given (4, steps,
-    tiles, 2) in their stead. fields, out: (tiles, modes, inputs), (modes, inputs, tiles) where several; one tile of
-    fields is for all, empty fields are the identity. state (2, modes, pieces, lanes) and cells are room.
+    places (3, steps), in the order that light takes: where the rows start that a step mixes, in `state`, and the step's
+    number; with -1 as the second, it multiplies the first by its T00. ranks: of every number, its place in that order.
+    turns, ratios: of every number, as `_fill_one` and `_fill_several` have them; or given (4, steps, tiles, 2) in their
+    stead. fields, out: (tiles, modes, inputs), (modes, inputs, tiles) where several; one tile of fields is for all,
+    empty fields are the identity. parts (parts, 3): the first step of each, and the first and last row that it touches;
+    and an end. state (2, modes, pieces, lanes) and cells are room.
     """
     old = _flush()
     re, im, nothing = state[0], state[1], np.empty((0, 4, 1, 1), state.dtype)
-    met = np.empty(len(places), np.bool_)
+    met = np.empty(places.shape[1], np.bool_)
     pieces, lanes = re.shape[1], re.shape[2]
     inputs, tiles = (out.shape[1], out.shape[2]) if several else (out.shape[2], out.shape[0])
     for index in range((tiles + lanes - 1) // lanes if several else tiles):
         group = _group(index, lanes, tiles, several)
-        cell = _fill(turns, ratios, given, several, group, cells)
+        cell = _fill(turns, ratios, given, several, group, places, ranks, cells)
         for first in range(0, inputs, pieces if several else pieces * lanes):
             low, high = _enter(fields, several, group, first, re, im)
-            _through(places, cell, several, 0, len(places), re, im, low, high, met, nothing)
+            for part in range(len(parts) - 1):
+                low, high = _through(places, parts, part, cell, several, re, im, low, high, met, nothing)
             _leave(re, im, out, several, group, first)
     _mode(old)
 
 
 @compiled
 def backward(
-    places, turns, ratios, given, fields, gradient, angles, entries, several, cuts, state, cells, slopes, stages, kept
-):
+    places, ranks, parts, turns, ratios, given, fields, gradient, angles, entries, several, state, cells, slopes,
+    stages, kept,
+):  # fmt: skip
     """angles <- dL/dtheta and dL/dphi of every step, or entries <- dL/dT, as torch has it, laid out as `given`.
 
-    gradient: dL/d(fields behind the last step), laid out as they are. The fields are computed once more, up to `cuts`,
-    where they are held in `stages`; then between two cuts at a time. No step is inverted, so that loss is no matter.
-    state (4, modes, pieces, lanes) holds fields and gradient; angles are (2, steps, tiles), (2, tiles, steps) else.
+    gradient: dL/d(fields behind the last step), laid out as they are. The fields are computed once more, and what a
+    part meets of its rows is held in `stages`; then part by part. No step is inverted, so that loss is no matter. state
+    (4, modes, pieces, lanes) holds fields and gradient; angles are (2, steps, tiles), (2, tiles, steps) else.
     """
     old = _flush()
     re, im, back_re, back_im = state[0], state[1], state[2], state[3]
-    nothing, parts = np.empty((0, 4, 1, 1), state.dtype), len(cuts) - 1
-    met, ends = np.empty(len(places), np.bool_), np.empty((parts, 2), np.int64)
+    nothing, last = np.empty((0, 4, 1, 1), state.dtype), len(parts) - 2
+    met, ends = np.empty(places.shape[1], np.bool_), np.empty((last + 1, 2), np.int64)
     pieces, lanes = re.shape[1], re.shape[2]
     inputs, tiles = (gradient.shape[1], gradient.shape[2]) if several else (gradient.shape[2], gradient.shape[0])
     for index in range((tiles + lanes - 1) // lanes if several else tiles):
         group = _group(index, lanes, tiles, several)
-        cell = _fill(turns, ratios, given, several, group, cells)
-        slopes[:] = 0
+        cell = _fill(turns, ratios, given, several, group, places, ranks, cells)
+        own = slopes if several else _own(group, len(ranks), len(slopes) // len(ranks), slopes)
+        own[:] = 0
         for first in range(0, inputs, pieces if several else pieces * lanes):
             low, high = _enter(fields, several, group, first, re, im)
-            for part in range(parts):
-                _copy(stages, 2 * part, state, 0, 2)
+            held = 0
+            for part in range(last + 1):
                 ends[part, 0], ends[part, 1] = low, high
-                if part < parts - 1:
-                    low, high = _through(
-                        places, cell, several, cuts[part], cuts[part + 1], re, im, low, high, met, nothing
-                    )
+                top, count = parts[part, 1], _height(parts, part)
+                _copy(stages, held, re, top, count)
+                _copy(stages, held + count, im, top, count)
+                held += 2 * count
+                if part < last:
+                    low, high = _through(places, parts, part, cell, several, re, im, low, high, met, nothing)
             _enter(gradient, several, group, first, back_re, back_im)
-            for part in range(parts - 1, -1, -1):
-                _copy(state, 0, stages, 2 * part, 2)
-                begin, end = cuts[part], cuts[part + 1]
-                _through(places, cell, several, begin, end, re, im, ends[part, 0], ends[part, 1], met, kept)
-                _back(places, cell, several, begin, end, back_re, back_im, met, kept, slopes)
-        _pull(turns, ratios, places, slopes, cells, several, group, angles, entries)
+            for part in range(last, -1, -1):
+                top, count = parts[part, 1], _height(parts, part)
+                held -= 2 * count
+                low, high = ends[part, 0], ends[part, 1]
+                if _lit(parts, part, re, low, high) == DARK:
+                    continue
+                _copy(re, top, stages, held, count)
+                _copy(im, top, stages, held + count, count)
+                _through(places, parts, part, cell, several, re, im, low, high, met, kept)
+                _back(places, parts, part, cell, several, back_re, back_im, met, kept, own)
+        if entries.size:
+            _give_back(places, slopes, several, group, entries)
+        else:
+            _pull(turns, ratios, places, own, cells, several, group, angles)
     _mode(old)
 
 
 @helper
-def _pull(turns, ratios, places, slopes, cells, several, group, angles, entries):
-    """The gradient in a tile's phases, or several's, or in the entries where those were given."""
-    if entries.size:
-        if several:
-            for step in range(len(slopes)):
-                _give(entries, step, group, slopes)
-        else:
-            # Where tiles are copied, this one's T is of no more use
-            own, tiles = _own(entries, group, cells, inward=False), entries.shape[2]
-            for entry in range(8):
-                for step in range(len(slopes)):
-                    own[entry // 2, step, entry % 2] = slopes[step, entry, 0]
-            if tiles > 1 and (group % BLOCK == BLOCK - 1 or group == tiles - 1):
-                _swap(entries, group - group % BLOCK, cells, inward=False)
-        return
+def _height(parts, part):
+    """How many rows a part may touch."""
+    return parts[part, 2] - parts[part, 1] + 1
+
+
+@helper
+def _give_back(places, slopes, several, group, entries):
+    """The gradient in the entries of T."""
+    tiles = entries.shape[2]
     if several:
-        for step in range(len(places)):
-            if places[step, 1] < 0:
-                _pull_scale(turns, ratios, slopes, cells, step, group, angles)
+        for place in range(places.shape[1]):
+            _give(entries, places[2, place], group, slopes, place)
+    elif group % BLOCK == BLOCK - 1 or group == tiles - 1:
+        _swap(entries, group - group % BLOCK, places, slopes, inward=False)
+
+
+@helper
+def _pull(turns, ratios, places, slopes, cells, several, group, angles):
+    """The gradient in a tile's phases, or several's."""
+    if several:
+        for place in range(places.shape[1]):
+            if places[1, place] < 0:
+                _pull_scale(turns, ratios, slopes, cells, place, places[2, place], group, angles)
             else:
-                _pull_mzi(turns, ratios, slopes, cells, step, group, angles)
+                _pull_mzi(turns, ratios, slopes, cells, place, places[2, place], group, angles)
         return
-    for step in range(len(places)):
+    for place in range(places.shape[1]):
+        step = places[2, place]
         er, ei = turns[0, group, step], turns[1, group, step]
         fr, fi = turns[2, group, step], turns[3, group, step]
         cc, cs, sc, ss = (
@@ -750,11 +865,11 @@ def _pull(turns, ratios, places, slopes, cells, several, group, angles, entries)
             ratios[2, group, step],
             ratios[3, group, step],
         )
-        g = slopes[step, :, 0]
+        g = slopes[place, :, 0]
         real, imag = er * fr - ei * fi, er * fi + ei * fr
         theta = cc * (g[1] * real - g[0] * imag)
-        phi = g[1] * cells[0, step, 0] - g[0] * cells[0, step, 1]
-        if places[step, 1] >= 0:
+        phi = g[1] * cells[place, 0, 0] - g[0] * cells[place, 1, 0]
+        if places[1, place] >= 0:
             theta += ss * (g[6] * ei - g[7] * er) - cs * (g[2] * er + g[3] * ei) - sc * (g[4] * real + g[5] * imag)
-            phi += g[5] * cells[2, step, 0] - g[4] * cells[2, step, 1]
+            phi += g[5] * cells[place, 4, 0] - g[4] * cells[place, 5, 0]
         angles[0, group, step], angles[1, group, step] = theta, phi

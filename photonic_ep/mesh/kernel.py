@@ -28,7 +28,8 @@ Fields = Complex[Tensor, "modes inputs tiles"]
 FORWARD = ((("o2", "o3"), ("o1", "o3")), (("o2", "o4"), ("o1", "o4")))
 KNOWN: dict[int, dict[tuple, "Layout"]] = {}
 SMALL = 32  # modes up to which tiles are lanes: what they do fills a cache
-KEPT = 1152 << 10  # bytes of fields that a gradient keeps at a time: about the second cache
+KEPT = 16 << 10  # bytes of fields that a gradient keeps at a time: what leaves room in the first cache
+KEPT_BY_MANY = 1152 << 10  # the same where tiles are lanes: their meshes are small, and fit in the second cache whole
 REFLECTED = tuple((a, b) for side in (("o1", "o2"), ("o3", "o4")) for a in side for b in side)
 
 
@@ -99,17 +100,21 @@ class Layout:
             self.pieces = min(max(2, 256 // modes), 8, ahead)
         else:
             self.pieces = columns.MANY if ahead >= columns.MANY else 1
-        self.places = np.where(rows < 0, -1, rows * (self.pieces * self.lanes))
-        self.between = min(self.steps, max(1, KEPT // (4 * self.pieces * columns.BYTES)))
-        self.cuts = np.append(np.arange(0, self.steps, self.between), self.steps)
+        kept = (KEPT_BY_MANY if self.several else KEPT) // (4 * self.pieces * columns.BYTES)
+        order, parts = parted(rows, max(1, kept))
+        places = np.where(rows < 0, -1, rows * (self.pieces * self.lanes))
+        ranks = np.arange(self._whole(self.steps))
+        ranks[order] = np.arange(self.steps)
+        # What every run is told of the way that light takes
+        self.way = np.column_stack((places, np.arange(self.steps)))[order].T.copy(), ranks, parts
+        self.held = 2 * int((parts[:-1, 2] - parts[:-1, 1] + 1).sum())
+        self.most = int(np.diff(parts[:, 0]).max(initial=0))
         # What stands for phases, for given steps, and for the fields of the identity
         self.no_phases, self.no_cells = self._empty(0, 0, 0), self._empty(0, 0, 0, 0)
         self.complex = dtype.to_complex()
         self.identity = torch.empty(0, 0, 0, dtype=self.complex).numpy()
         self.whole = inputs % self.lanes == 0
         self.shape = (modes, inputs, tiles) if self.several else (tiles, modes, self._whole(inputs))
-        copied = 4 * min(columns.BLOCK, tiles), self._whole(self.steps), 2
-        self.cells = (self.steps, 8, self.lanes) if self.several else copied
         self.rooms: list[tuple[np.ndarray, ...]] = []
 
     @classmethod
@@ -165,24 +170,74 @@ class Layout:
 
     def sent(self, cells: CellMatrix, fields: Fields) -> Fields:
         """Fields behind the last step."""
-        out, none = self.light(), self.no_phases
-        given, light = self.pack_cells(cells), self.pack(fields, shared=True)
-        room = self.take()
-        columns.forward(self.places, none, none, given, light, out.numpy(), self.several, *room[:2])
+        return self.forward(self.no_phases, self.no_phases, self.pack_cells(cells), self.pack(fields, shared=True))
+
+    def forward(self, turns: np.ndarray, ratios: np.ndarray, given: np.ndarray, fields: np.ndarray) -> Fields:
+        """`columns.forward`: fields behind the last step, by phases or by what is given."""
+        out, room = self.light(), self.take()
+        columns.forward(*self.way, turns, ratios, given, fields, out.numpy(), self.several, *room[:2])
         self.rooms.append(room)
         return self.unpack(out)
+
+    def backward(
+        self,
+        turns: np.ndarray,
+        ratios: np.ndarray,
+        given: np.ndarray,
+        fields: np.ndarray,
+        gradient: Fields,
+        into: tuple[np.ndarray, np.ndarray],
+    ) -> None:
+        """`columns.backward`: the gradient in phases, or in what was given, `into` the one that is not empty."""
+        room = self.take()
+        columns.backward(*self.way, turns, ratios, given, fields, self.pack(gradient), *into, self.several, *room)
+        self.rooms.append(room)
 
     def take(self) -> tuple[np.ndarray, ...]:
         """Working memory, from `rooms`: state, cell; and slopes, stages, what lies between two cuts."""
         if self.rooms:
             return self.rooms.pop()
+        # T of what runs at once; where tiles run one by one, those are copied that share a line of the cache
+        once = (1, self.lanes) if self.several else (min(columns.BLOCK, self.tiles), 1)
+        each = self.steps if self.several else self._whole(self.steps)
         return (
             self._empty(4, self.modes, self.pieces, self.lanes),
-            self._empty(*self.cells),
-            self._empty(self.steps, 8, self.lanes if self.several else 1),
-            self._empty(2 * len(self.cuts) - 2, self.modes, self.pieces, self.lanes),
-            self._empty(self.between, 4, self.pieces, self.lanes),
+            self._empty(once[0] * each, 8, once[1]),
+            self._empty(once[0] * each, 8, once[1]),
+            self._empty(self.held, self.pieces, self.lanes),
+            self._empty(self.most, 4, self.pieces, self.lanes),
         )
+
+
+def parted(rows: Int[np.ndarray, "steps 2"], most: int) -> tuple[Int[np.ndarray, " steps"], Int[np.ndarray, "ends 3"]]:
+    """Return an order in which light can take the steps, and its parts: first step, first and last row; and an end.
+
+    A part is a few columns of neighbouring rows, moved up by one a column, about `most` steps: it works in the first
+    cache. Steps that mix rows that are no neighbours stay in the order that they are in.
+    """
+    upper, lower = rows[:, 0], np.where(rows[:, 1] < 0, rows[:, 0], rows[:, 1])
+    tops, bottoms = np.minimum(upper, lower), np.maximum(upper, lower)
+    if len(rows) and (bottoms - tops).max() <= 1:
+        width = 1 << (most.bit_length() // 2)
+        column = _columns(tops, bottoms)
+        group, moved = column // width, (tops + column % width) // max(2, 2 * most // width)
+        order = np.lexsort((tops, column, moved, group))
+        changes = (np.diff(group[order]) != 0) | (np.diff(moved[order]) != 0)
+        starts = np.append(0, np.flatnonzero(changes) + 1)
+    else:
+        order, starts = np.arange(len(rows)), np.arange(0, len(rows), max(most, bottoms.max(initial=0)))
+    first, last = (f.reduceat(side[order], starts) for f, side in ((np.minimum, tops), (np.maximum, bottoms)))
+    return order, np.append(np.column_stack((starts, first, last)), [[len(rows), 0, 0]], 0)
+
+
+def _columns(tops: Int[np.ndarray, " steps"], bottoms: Int[np.ndarray, " steps"]) -> Int[np.ndarray, " steps"]:
+    """How many steps light has passed at least in front of each."""
+    passed = np.zeros(bottoms.max(initial=0) + 1, np.int64)
+    columns = np.empty_like(tops)
+    for step, (top, bottom) in enumerate(zip(tops, bottoms, strict=True)):
+        columns[step] = max(passed[top], passed[bottom])
+        passed[top] = passed[bottom] = columns[step] + 1
+    return columns
 
 
 class Steps:
@@ -241,21 +296,8 @@ class Steps:
         """`pull` from the gradient in the rows, wherever their light leaves."""
         layout = self.layout
         angles, shown = layout.heaters(2)
-        room = layout.take()
-        columns.backward(
-            layout.places,
-            turns,
-            self.ratios,
-            layout.no_cells,
-            layout.identity,
-            layout.pack(gradient),
-            angles.numpy(),
-            layout.no_cells,
-            layout.several,
-            layout.cuts,
-            *room,
-        )
-        layout.rooms.append(room)
+        into = angles.numpy(), layout.no_cells
+        layout.backward(turns, self.ratios, layout.no_cells, layout.identity, gradient, into)
         return shown
 
 
@@ -273,21 +315,8 @@ class _Columns(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401  # pyright: ignore[reportIncompatibleMethodOverride]
         layout, (cells, fields) = ctx.layout, ctx.saved_tensors
         none, entries = layout.no_phases, torch.empty(cells.shape, dtype=cells.dtype)
-        room = layout.take()
-        columns.backward(
-            layout.places,
-            none,
-            none,
-            layout.pack_cells(cells),
-            layout.pack(fields, shared=True),
-            layout.pack(gradients[0]),
-            none,
-            layout.pack_cells(entries),
-            layout.several,
-            layout.cuts,
-            *room,
-        )
-        layout.rooms.append(room)
+        given, into = layout.pack_cells(cells), (none, layout.pack_cells(entries))
+        layout.backward(none, none, given, layout.pack(fields, shared=True), gradients[0], into)
         return entries, None, None
 
 
@@ -297,20 +326,7 @@ class _Phases(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, theta: Tensor, phi: Tensor, steps: Steps) -> Tensor:  # noqa: ANN401
         ctx.turns, ctx.steps, layout = steps.turns(theta, phi), steps, steps.layout
-        out = layout.light()
-        room = layout.take()
-        columns.forward(
-            layout.places,
-            ctx.turns,
-            steps.ratios,
-            layout.no_cells,
-            layout.identity,
-            out.numpy(),
-            layout.several,
-            *room[:2],
-        )
-        layout.rooms.append(room)
-        return layout.unpack(out)
+        return layout.forward(ctx.turns, steps.ratios, layout.no_cells, layout.identity)
 
     @staticmethod
     @once_differentiable

@@ -12,7 +12,7 @@ from scipy.stats import ortho_group, unitary_group
 
 from photonic_ep import Imperfections, Topology, clements, decompose, fftnet, models, reck
 from photonic_ep.mesh.heat import grid
-from photonic_ep.mesh.kernel import cell_matrix, propagate, stages
+from photonic_ep.mesh.kernel import cell_matrix, parted, propagate, stages
 
 SHAPES = [clements, reck]
 
@@ -251,6 +251,26 @@ def test_compiled_columns_are_those_of_torch(source, shape, modes, dtype, inputs
     tolerance = 1e-13 if dtype == torch.float64 else 1e-5
     for mine, theirs in zip(*results, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("most", [1, 6, 32, 10**6])
+@pytest.mark.parametrize("topology", [clements(17), clements(6, extra=5), reck(16), fftnet(16)])
+def test_steps_in_parts_keep_the_order_of_light(topology, most):
+    """Lossy crossings, steps on one row, are among them; steps of different rows may change places."""
+    rows = np.concatenate([topology.steps(lossy=True).rows, [(mode, -1) for mode in range(topology.modes)]])
+    order, parts = parted(rows, most)
+    assert sorted(order) == list(range(len(rows)))
+    sets = [{row for row in rows[step] if row >= 0} for step in order]
+    for mode in range(topology.modes):
+        met = [step for step, touched in zip(order, sets, strict=True) if mode in touched]
+        assert met == sorted(met)
+    starts, tops, bottoms = parts.T
+    assert starts[0] == 0
+    assert starts[-1] == len(rows)
+    for begin, end, top, bottom in zip(starts, starts[1:], tops, bottoms, strict=False):
+        assert begin < end
+        touched = set[int]().union(*sets[begin:end])
+        assert (min(touched), max(touched)) == (top, bottom)
 
 
 def test_a_gradient_that_is_one_for_all_tiles_reaches_each(source):
