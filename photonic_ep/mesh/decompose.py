@@ -46,10 +46,16 @@ def decompose(unitary: Unitaries, topology: Topology, *, tolerance: float = 1e-6
         raise ValueError(f"not unitary: |U U^H - 1| reaches {excess:.2g} (allowed {tolerance:.0e})")
     steps = _plan(topology)
     mzis, batch = len(topology.mzis), len(u)
-    theta, phi, alpha = np.full((mzis, batch), math.pi), np.full((mzis, batch), math.pi), np.zeros((n, batch))
+    # Of every MZI what is cos and sin of theta/2, and real and imaginary part of e^{i phi}, but for a factor
+    turned = np.empty((4, mzis, batch))
+    turned[:] = np.array([0.0, 1.0, -1.0, 0.0])[:, None, None]
     # Column by column, real and imaginary parts apart
-    parts = np.ascontiguousarray(u.transpose(0, 2, 1))
-    _eliminate(parts.real.copy(), parts.imag.copy(), steps, theta, phi, alpha)
+    columns = np.ascontiguousarray(u.transpose(0, 2, 1))
+    real, imag = columns.real.copy(), columns.imag.copy()
+    _eliminate(real, imag, steps, turned)
+    theta, phi = 2 * np.arctan2(turned[1], turned[0]), np.arctan2(turned[3], turned[2])
+    alpha = np.arctan2(*(np.ascontiguousarray(part.diagonal(axis1=1, axis2=2).T) for part in (imag, real)))
+    _commute(steps, theta, phi, alpha)
     return MeshPhases(theta, phi, alpha)
 
 
@@ -108,15 +114,26 @@ def _wrap(angle):  # noqa: ANN001, ANN202
 
 
 @helper
-def _unit(real, imag, size):  # noqa: ANN001, ANN202
-    return (real / size, imag / size) if size > 0.0 else (1.0, 0.0)
+def _turn(ar, ai, br, bi, sign):  # noqa: ANN001, ANN202
+    """|a|, |b|, and cos, sin of theta/2 and e^{i phi} = sign a/|a| conj(b/|b|) that null b; phase 0 where one is 0.
+
+    Squares too small for numbers count as 0: what is left of such entries is below 1e-153.
+    """
+    square_a, square_b = ar * ar + ai * ai, br * br + bi * bi
+    size_a, size_b, whole = math.sqrt(square_a), math.sqrt(square_b), math.sqrt(square_a + square_b)
+    cos, sin = (size_a / whole, size_b / whole) if whole > 0.0 else (1.0, 0.0)
+    product = sign * size_a * size_b
+    if product == 0.0:
+        return size_a, size_b, cos, sin, 1.0, 0.0
+    return size_a, size_b, cos, sin, (ar * br + ai * bi) / product, (ai * br - ar * bi) / product
 
 
 @compiled
-def _eliminate(real, imag, steps, theta, phi, alpha):  # noqa: ANN001, ANN202
-    """Null the elements in turn, U = (left cells)^-1 D (right cells), then commute D to the front: U = D' (cells).
+def _eliminate(real, imag, steps, turned):  # noqa: ANN001, ANN202
+    """Null the elements in turn: U = (left cells)^-1 D (right cells).
 
-    real, imag (batch, columns, rows) are used up.
+    real, imag (batch, columns, rows) become D. turned (4, mzis, batch): of every MZI numbers whose angles are theta/2
+    and phi: all angles at once take less time.
     """
     n = real.shape[1]
     for b in range(len(real)):
@@ -129,18 +146,8 @@ def _eliminate(real, imag, steps, theta, phi, alpha):  # noqa: ANN001, ANN202
             else:
                 # T U has a zero at (row, column)
                 br, bi, ar, ai = re[column, row - 1], im[column, row - 1], re[column, row], im[column, row]
-            size_a, size_b = math.hypot(ar, ai), math.hypot(br, bi)
-            whole = math.hypot(size_a, size_b)
-            # cos, sin of theta/2, and e^{i phi} = +- a/|a| conj(b/|b|); phase 0 where an entry is 0
-            cos, sin = (size_a / whole, size_b / whole) if whole > 0.0 else (1.0, 0.0)
-            fr, fi = 1.0, 0.0
-            if size_a > 0.0 and size_b > 0.0:
-                (pr, pi), (qr, qi) = _unit(ar, ai, size_a), _unit(br, bi, size_b)
-                fr, fi = pr * qr + pi * qi, pi * qr - pr * qi
-                if left == 0:
-                    fr, fi = -fr, -fi
-            half = math.atan2(size_b, size_a)
-            theta[place, b], phi[place, b] = 2 * half, math.atan2(fi, fr)
+            size_a, size_b, cos, sin, fr, fi = _turn(ar, ai, br, bi, 1.0 if left else -1.0)
+            turned[0, place, b], turned[1, place, b], turned[2, place, b], turned[3, place, b] = size_a, size_b, fr, fi
             # T = i e^{i theta/2} [[f sin, cos], [f cos, -sin]]
             gr, gi = -sin, cos
             tr, ti = (gr * fr - gi * fi) * sin, (gr * fi + gi * fr) * sin
@@ -163,18 +170,22 @@ def _eliminate(real, imag, steps, theta, phi, alpha):  # noqa: ANN001, ANN202
                     im[k, row - 1] = tr * xi + ti * xr + ur * yi + ui * yr
                     re[k, row] = vr * xr - vi * xi + wr * yr - wi * yi
                     im[k, row] = vr * xi + vi * xr + wr * yi + wi * yr
-        for mode in range(n):
-            alpha[mode, b] = math.atan2(im[mode, mode], re[mode, mode])
-        for step in range(len(steps) - 1, -1, -1):
-            left, row, place = steps[step, 0], steps[step, 1], steps[step, 3]
-            if left == 1:
-                # T(theta, phi)^-1 diag(d0, d1) = diag(d0', d1') T(theta, phi') with
-                # phi' = d0 - d1, d0' = d1 - phi - theta - pi, d1' = d1 - theta - pi; wrapped, so that they stay exact
-                first, second = alpha[row - 1, b], alpha[row, b]
-                alpha[row - 1, b] = _wrap(second - phi[place, b] - theta[place, b] + math.pi)
-                alpha[row, b] = _wrap(second - theta[place, b] + math.pi)
-                phi[place, b] = first - second
-        for place in range(len(theta)):
-            theta[place, b], phi[place, b] = _wrap(theta[place, b]), _wrap(phi[place, b])
-        for mode in range(n):
-            alpha[mode, b] = _wrap(alpha[mode, b])
+
+
+@compiled
+def _commute(steps, theta, phi, alpha):  # noqa: ANN001, ANN202
+    """Bring D = diag(e^{i alpha}) to the front of the left cells: U = D' (cells); all angles into [0, 2 pi)."""
+    batch = theta.shape[1]
+    for step in range(len(steps) - 1, -1, -1):
+        left, row, place = steps[step, 0], steps[step, 1], steps[step, 3]
+        for b in range(batch if left else 0):
+            # T(theta, phi)^-1 diag(d0, d1) = diag(d0', d1') T(theta, phi') with
+            # phi' = d0 - d1, d0' = d1 - phi - theta - pi, d1' = d1 - theta - pi; wrapped, so that they stay exact
+            first, second = alpha[row - 1, b], alpha[row, b]
+            alpha[row - 1, b] = _wrap(second - phi[place, b] - theta[place, b] + math.pi)
+            alpha[row, b] = _wrap(second - theta[place, b] + math.pi)
+            phi[place, b] = first - second
+    for angles in (theta, phi, alpha):
+        for index in range(len(angles)):
+            for b in range(batch):
+                angles[index, b] = _wrap(angles[index, b])
