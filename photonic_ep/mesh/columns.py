@@ -81,32 +81,53 @@ class _Vectors:
             parts.append(self.shuffle(one, nothing, [0] * self.lanes))
         return list(zip(parts[::2], parts[1::2], strict=True))
 
-    def paired(self, real: Any, imag: Any) -> list[Any]:
-        """Two vectors of complex numbers."""
-        half = range(self.lanes // 2)
-        return [
-            self.shuffle(real, imag, [first + lane + side * self.lanes for lane in half for side in (0, 1)])
-            for first in (0, self.lanes // 2)
-        ]
+    def paired(self, a: Any, b: Any, unit: int = 1) -> list[Any]:
+        """Two vectors in which `unit` lanes of a and of b alternate: of real and imaginary parts, complex numbers."""
+        order = [u + lane + b for u in range(0, self.lanes, unit) for b in (0, self.lanes) for lane in range(unit)]
+        return [self.shuffle(a, b, order[: self.lanes]), self.shuffle(a, b, order[self.lanes :])]
 
-    def rows(self, parts: Sequence[Any]) -> Callable[[int], list[Any]]:
-        """Of eight vectors, the eight parts that they have in a lane, next to each other, in one vector or two."""
+    def unpaired(self, a: Any, b: Any, unit: int = 1) -> list[Any]:
+        """Undo `paired`."""
+        starts = range(0, 2 * self.lanes, 2 * unit)
+        return [self.shuffle(a, b, [u + lane + side for u in starts for lane in range(unit)]) for side in (0, unit)]
+
+    def rows(self, parts: Sequence[Any], unit: int = 1) -> Callable[[int, Any], None]:
+        """What stores the eight lanes that come k-th, `unit` from each vector."""
         zipped = [[part] for part in parts]
-        for half in (4, 2, 1):
+        while len(zipped) > 1:
+            half = len(zipped) // 2
             pairs = ((zipped[k], zipped[k + half]) for k in range(half))
-            zipped = [[v for a, b in zip(*pair, strict=True) for v in self.paired(a, b)] for pair in pairs]
+            zipped = [[v for a, b in zip(*pair, strict=True) for v in self.paired(a, b, unit)] for pair in pairs]
         width = min(self.lanes, 8)
 
-        def row(lane: int) -> list[Any]:
-            places = (divmod(8 * lane + start, self.lanes) for start in range(0, 8, width))
-            return [self.shuffle(zipped[0][k], zipped[0][k], [at + i for i in range(width)]) for k, at in places]
+        def store(k: int, start: Any) -> None:
+            for more in range(0, 8, width):
+                vector, at = divmod(8 * k + more, self.lanes)
+                value = zipped[0][vector]
+                value = self.shuffle(value, value, [at + lane for lane in range(width)])
+                target = self.builder.bitcast(self.builder.gep(start, [self.number(more)]), value.type.as_pointer())
+                self.builder.store(value, target, align=BYTES // self.lanes)
 
-        return row
+        return store
+
+    def from_rows(self, starts: list[Any]) -> list[Any]:
+        """Four vectors of two lanes from each row of eight: undo `rows` of unit 2."""
+        width = min(self.lanes, 8)
+        kind = ir.VectorType(self.kind.element, width).as_pointer()
+        ends = [self.builder.gep(start, [self.number(more)]) for start in starts for more in range(0, 8, width)]
+        pieces = [self.builder.load(self.builder.bitcast(end, kind), align=BYTES // self.lanes) for end in ends]
+        if width < self.lanes:
+            pieces = [
+                self.shuffle(a, b, list(range(2 * width))) for a, b in zip(pieces[::2], pieces[1::2], strict=True)
+            ]
+        first, second = self.unpaired(*pieces[:2], unit=2), self.unpaired(*pieces[2:], unit=2)
+        evens, odds = (self.unpaired(a, b, unit=2) for a, b in zip(first, second, strict=True))
+        return [evens[0], odds[0], evens[1], odds[1]]
 
     def parted(self, start: Any) -> list[Any]:
         """Real and imaginary parts of a vector of complex numbers from `start` on."""
         first, second = (self.load(start, self.number(half), loose=True) for half in range(2))
-        return [self.shuffle(first, second, [2 * lane + side for lane in range(self.lanes)]) for side in (0, 1)]
+        return self.unpaired(first, second)
 
     def total(self, *products: tuple[Any, Any], less: tuple[tuple[Any, Any], ...] = (), start: Any = None) -> Any:
         """`start` and the sum of the products, less the others."""
@@ -413,13 +434,10 @@ def _fills(several: bool) -> Callable[..., Any]:
                 for entry, part in enumerate(parts):
                     v.store(part, v.place(cells_, values[5], v.number(entry), sizes=(8, v.lanes)))
                 return context.get_dummy_value()
-            row, ranks = v.rows(parts), v.array(place, values[5])
+            store, ranks = v.rows(parts), v.array(place, values[5])
             for lane in range(v.lanes):
                 rank = builder.load(v.place(ranks, builder.add(values[2], v.number(lane))))
-                start = v.place(cells_, rank, sizes=(8, 1))
-                for vector in row(lane):
-                    builder.store(vector, builder.bitcast(start, vector.type.as_pointer()), align=BYTES // v.lanes)
-                    start = builder.gep(start, [v.number(vector.type.count)])
+                store(lane, v.place(cells_, rank, sizes=(8, 1)))
             return context.get_dummy_value()
 
         return types.void(turns, ratios, step, tile, cells, place), code
@@ -494,26 +512,37 @@ def _moves(inward: bool) -> Callable[..., Any]:
 _take, _give = intrinsic(_moves(inward=True)), intrinsic(_moves(inward=False))
 
 
-def _moves_one(inward: bool) -> Callable[..., Any]:
-    def typed(typing, given, step, tile, cells, place):
+def _moves_some(inward: bool, many: bool) -> Callable[..., Any]:
+    def typed(typing, given, step, tile, cells, place, room):
         def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             v = _Vectors(context, builder, cells.dtype)
             given_, cells_ = v.array(given, values[0]), v.array(cells, values[3])
-            both = ir.IntType(2 * cells.dtype.bitwidth).as_pointer()  # a complex number, moved as one
-            for entry in range(4):
-                theirs = v.place(given_, v.number(entry), values[1], values[2], sizes=(None, 2))
-                own = v.place(cells_, values[4], v.number(2 * entry), sizes=(8, 1))
-                source, target = (builder.bitcast(at, both) for at in ((theirs, own) if inward else (own, theirs)))
-                builder.store(builder.load(source, align=BYTES // v.lanes), target, align=BYTES // v.lanes)
+            lines = [v.place(given_, v.number(entry), *values[1:3], sizes=(None, 2)) for entry in range(4)]
+            places = [builder.add(values[4], builder.mul(values[5], v.number(k))) for k in range(v.lanes // 2)]
+            rows = [v.place(cells_, place, sizes=(8, 1)) for place in places]
+            if many and inward:
+                store = v.rows([v.load(line, loose=True) for line in lines], unit=2)
+                for k, row in enumerate(rows):
+                    store(k, row)
+            elif many:
+                for line, vector in zip(lines, v.from_rows(rows), strict=True):
+                    v.store(vector, line, loose=True)
+            else:
+                both = ir.IntType(2 * cells.dtype.bitwidth).as_pointer()  # a complex number, moved as one
+                for entry, line in enumerate(lines):
+                    ends = line, builder.gep(rows[0], [v.number(2 * entry)])
+                    source, target = (builder.bitcast(at, both) for at in (ends if inward else ends[::-1]))
+                    builder.store(builder.load(source, align=BYTES // v.lanes), target, align=BYTES // v.lanes)
             return context.get_dummy_value()
 
-        return types.void(given, step, tile, cells, place), code
+        return types.void(given, step, tile, cells, place, room), code
 
     return typed
 
 
-# (given, step, tile, cells, place): the same of one tile
-_take_one, _give_one = intrinsic(_moves_one(inward=True)), intrinsic(_moves_one(inward=False))
+# (given, step, tile, cells, place, room): the same of one tile, or of half a vector of tiles, `room` places apart
+_take_one, _give_one = (intrinsic(_moves_some(inward, many=False)) for inward in (True, False))
+_take_half, _give_half = (intrinsic(_moves_some(inward, many=True)) for inward in (True, False))
 
 
 @intrinsic
@@ -735,13 +764,20 @@ def _swap(given, first, places, blocks, inward):
     """Copy T of BLOCK tiles from `first` on out of what is given, (4, steps, tiles, 2), or back into it."""
     tiles = given.shape[2]
     count = min(BLOCK, tiles - first)
-    room = len(blocks) // min(BLOCK, tiles)
+    room, half = len(blocks) // min(BLOCK, tiles), BYTES // blocks.itemsize // 2
+    whole = count - count % half
     for place in range(places.shape[1]):
-        for own in range(count):
+        step = places[2, place]
+        for own in range(0, whole, half):
             if inward:
-                _take_one(given, places[2, place], first + own, blocks, own * room + place)
+                _take_half(given, step, first + own, blocks, own * room + place, room)
             else:
-                _give_one(given, places[2, place], first + own, blocks, own * room + place)
+                _give_half(given, step, first + own, blocks, own * room + place, room)
+        for own in range(whole, count):
+            if inward:
+                _take_one(given, step, first + own, blocks, own * room + place, room)
+            else:
+                _give_one(given, step, first + own, blocks, own * room + place, room)
 
 
 @helper

@@ -60,8 +60,10 @@ def propagate(topology: Topology, cells: CellMatrix, fields: Fields, crossing: f
     if plain and cells.is_cpu and cells.dtype == fields.dtype and not fields.requires_grad:
         layout = Layout.of(topology.rows, *fields.shape, fields.dtype.to_real())
         # By way of autograd it takes as long as 64 modes
-        learns = cells.requires_grad and torch.is_grad_enabled()
-        out = _Columns.apply(cells, fields, layout) if learns else layout.sent(cells, fields)
+        if cells.requires_grad and torch.is_grad_enabled():
+            out = _Columns.apply(cells, fields, layout)
+        else:
+            out = layout.sent(layout.pack_cells(cells), layout.pack(fields, shared=True))
         return out[topology.exits] if topology.orders else out
     return deque(stages(topology, cells, fields, crossing), maxlen=1)[0]
 
@@ -111,8 +113,8 @@ class Layout:
         self.most = int(np.diff(parts[:, 0]).max(initial=0))
         # What stands for phases, for given steps, and for the fields of the identity
         self.no_phases, self.no_cells = self._empty(0, 0, 0), self._empty(0, 0, 0, 0)
-        self.complex = dtype.to_complex()
-        self.identity = torch.empty(0, 0, 0, dtype=self.complex).numpy()
+        self.identity = torch.empty(0, 0, 0, dtype=dtype.to_complex()).numpy()
+        self.complex = self.identity.dtype
         self.whole = inputs % self.lanes == 0
         self.shape = (modes, inputs, tiles) if self.several else (tiles, modes, self._whole(inputs))
         self.rooms: list[tuple[np.ndarray, ...]] = []
@@ -133,10 +135,6 @@ class Layout:
     def _empty(self, *shape: int) -> np.ndarray:
         return torch.empty(shape, dtype=self.dtype).numpy()
 
-    def light(self) -> Tensor:
-        """Room for fields, (modes, inputs, tiles) or (tiles, modes, inputs)."""
-        return torch.empty(self.shape, dtype=self.complex)
-
     def pack(self, fields: Fields, *, shared: bool = False) -> np.ndarray:
         """Lay out fields; if they may be shared, one tile of them where all are the same memory."""
         given = fields.resolve_conj().numpy()
@@ -145,15 +143,15 @@ class Layout:
             given = (given[..., :1] if one else given).transpose(2, 0, 1)
         if self.several or self.whole:
             return np.ascontiguousarray(given)
-        room = self.light().zero_()[: len(given)].numpy()
+        room = np.zeros((len(given), *self.shape[1:]), self.complex)
         room[..., : self.inputs] = given
         return room
 
-    def unpack(self, fields: Tensor) -> Fields:
+    def unpack(self, fields: np.ndarray) -> Fields:
         """Undo `pack`."""
-        if self.several:
-            return fields
-        return (fields if self.whole else fields[..., : self.inputs]).permute(1, 2, 0)
+        if not self.several:
+            fields = (fields if self.whole else fields[..., : self.inputs]).transpose(1, 2, 0)
+        return torch.from_numpy(fields)
 
     def heaters(self, count: int) -> tuple[Tensor, Tensor]:
         """Room for `count` numbers a step and tile, and how (count, steps, tiles) lie in it."""
@@ -168,14 +166,14 @@ class Layout:
         held = np.ascontiguousarray(cells.detach().resolve_conj().numpy())
         return held.view(self.no_phases.dtype).reshape(4, self.steps, self.tiles, 2)
 
-    def sent(self, cells: CellMatrix, fields: Fields) -> Fields:
-        """Fields behind the last step."""
-        return self.forward(self.no_phases, self.no_phases, self.pack_cells(cells), self.pack(fields, shared=True))
+    def sent(self, given: np.ndarray, fields: np.ndarray) -> Fields:
+        """Fields behind the last step, by T."""
+        return self.forward(self.no_phases, self.no_phases, given, fields)
 
     def forward(self, turns: np.ndarray, ratios: np.ndarray, given: np.ndarray, fields: np.ndarray) -> Fields:
         """`columns.forward`: fields behind the last step, by phases or by what is given."""
-        out, room = self.light(), self.take()
-        columns.forward(*self.way, turns, ratios, given, fields, out.numpy(), self.several, *room[:2])
+        out, room = np.empty(self.shape, self.complex), self.take()
+        columns.forward(*self.way, turns, ratios, given, fields, out, self.several, *room[:2])
         self.rooms.append(room)
         return self.unpack(out)
 
@@ -306,18 +304,17 @@ class _Columns(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, cells: Tensor, fields: Tensor, layout: Layout) -> Tensor:  # noqa: ANN401
-        ctx.layout = layout
+        ctx.layout, ctx.sent = layout, (layout.pack_cells(cells), layout.pack(fields, shared=True))
         ctx.save_for_backward(cells, fields)
-        return layout.sent(cells, fields)
+        return layout.sent(*ctx.sent)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401  # pyright: ignore[reportIncompatibleMethodOverride]
-        layout, (cells, fields) = ctx.layout, ctx.saved_tensors
-        none, entries = layout.no_phases, torch.empty(cells.shape, dtype=cells.dtype)
-        given, into = layout.pack_cells(cells), (none, layout.pack_cells(entries))
-        layout.backward(none, none, given, layout.pack(fields, shared=True), gradients[0], into)
-        return entries, None, None
+        layout, cells = ctx.layout, ctx.saved_tensors[0]  # which refuse if they have changed since
+        none, entries = layout.no_phases, np.empty(ctx.sent[0].shape, ctx.sent[0].dtype)
+        layout.backward(none, none, *ctx.sent, gradients[0], (none, entries))
+        return torch.from_numpy(entries.view(layout.complex).reshape(cells.shape)), None, None
 
 
 class _Phases(torch.autograd.Function):

@@ -227,7 +227,9 @@ def test_the_controller_believes_what_it_knows():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize(("shape", "modes"), [(clements, 2), (clements, 7), (reck, 16), (clements, 21), (reck, 34)])
+@pytest.mark.parametrize(
+    ("shape", "modes"), [(clements, 2), (clements, 7), (reck, 16), (clements, 21), (reck, 34), (clements, 70)]
+)
 @pytest.mark.parametrize("inputs", ["all", 1, 19])
 @pytest.mark.parametrize("tiles", [3, 21])
 def test_compiled_columns_are_those_of_torch(source, shape, modes, dtype, inputs, tiles):
