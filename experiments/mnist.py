@@ -6,6 +6,7 @@ on ideal weights in the same 5 epochs 2.0; 784-128-10 on memristors 2.8, behind 
 docs/learning.md, meshes.md and crossbars.md; rows can be chosen.
 """
 
+import statistics
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -163,7 +164,7 @@ def summarise(runs: dict[str, Results]) -> dict[str, float]:
     """Return means and spreads over the seeds; errors in percent."""
     summary = means(runs)
     if "photonic" in runs:
-        summary["photonic_epoch_seconds"] = summary["photonic_seconds"] / (MESH.epochs or 1)
+        summary["photonic_epoch_seconds"] = statistics.median(result["epoch_seconds"] for result in runs["photonic"])
     if {"photonic", "photonic_ideal"} <= runs.keys():
         summary["photonic_above_ideal"] = summary["photonic_mean"] - summary["photonic_ideal_mean"]
     trusted = [result for row, results in runs.items() if row != "noisy_one_sided" for result in results]

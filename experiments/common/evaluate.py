@@ -25,6 +25,7 @@ def evaluate(job: Job, folder: RunDirectory) -> dict[str, float]:
         "train_error": error(job.network, data.train, job.estimator),
         "best_val_error": folder.best_val_error,
         "seconds": folder.seconds,
+        "epoch_seconds": folder.epoch_seconds,
         "epochs": len(folder.history),
         "steps_mean": ledger.sweeps / max(1, ledger.relaxations),
         "reads": ledger.reads,

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import statistics
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 
 from ep_core import Ledger, checkpoint
@@ -68,6 +70,12 @@ class RunDirectory:
     def seconds(self) -> float:
         """Time spent in the training loop so far, without validation and files."""
         return float(self.history[-1]["seconds"]) if self.history else 0.0
+
+    @property
+    def epoch_seconds(self) -> float:
+        """Time of an epoch likewise: the median, for the first one may have to compile."""
+        ends = [0.0, *(float(row["seconds"]) for row in self.history)]
+        return statistics.median(after - before for before, after in pairwise(ends))
 
     @property
     def best_val_error(self) -> float:
