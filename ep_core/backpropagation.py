@@ -55,7 +55,7 @@ class Backpropagation(Estimator):
             steps=1,
             reads=network.reads(passes),
             passes=passes,
-            converged=still == 0,
+            bound=0.0,
         )
 
 

@@ -30,7 +30,7 @@ class Relaxation:
         residual: max |rho(drive(s)) - s| over the neurons of each sample, of the synchronous map.
         steps: most sweeps that a sample took; reads: products of one sample with one operator in one direction.
         passes: what operators these were of.
-        converged: per sample, residual <= tolerance.
+        bound: residual up to which a sample has converged. converged: per sample.
 
     """
 
@@ -40,7 +40,11 @@ class Relaxation:
     steps: int
     reads: int
     passes: Passes
-    converged: Bool[Tensor, " batch"]
+    bound: float
+
+    @property
+    def converged(self) -> Bool[Tensor, " batch"]:
+        return self.residual <= self.bound
 
 
 @torch.no_grad()
@@ -123,12 +127,12 @@ def _compiled(
         steps=found.steps,
         reads=network.reads(passes),
         passes=passes,
-        converged=found.residual <= _bound(network, solver),
+        bound=_bound(network, solver),
     )
 
 
 def stacked(parts: Sequence[Relaxation]) -> Relaxation:
-    """Several relaxations as one, stacked along the batch."""
+    """Several relaxations by one solver as one, stacked along the batch."""
     return Relaxation(
         state=tuple(torch.cat(layers) for layers in zip(*(part.state for part in parts), strict=True)),
         output=torch.cat([part.output for part in parts]),
@@ -136,7 +140,7 @@ def stacked(parts: Sequence[Relaxation]) -> Relaxation:
         steps=max(part.steps for part in parts),
         reads=sum(part.reads for part in parts),
         passes=sum((part.passes for part in parts), Passes()),
-        converged=torch.cat([part.converged for part in parts]),
+        bound=parts[0].bound,
     )
 
 
@@ -168,7 +172,7 @@ def _report(
         steps=steps,
         reads=network.reads(passes),
         passes=passes,
-        converged=residual <= _bound(network, solver),
+        bound=_bound(network, solver),
     )
 
 

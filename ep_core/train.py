@@ -70,6 +70,8 @@ class Updater:
         settings = self.optimiser.defaults
         bare = not any(settings.get(name) for name in ("momentum", "weight_decay", "maximize"))
         self.plain = type(self.optimiser) is torch.optim.SGD and bare and not decay and clip is None
+        # Rates that never change need no schedule, which takes as long as a small product
+        self.steady = schedule is None
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, constant if schedule is None else schedule)
 
     @torch.no_grad()
@@ -84,7 +86,8 @@ class Updater:
         if self.clip is not None:
             torch.nn.utils.clip_grad_norm_(list(self.changes.values()), self.clip)
         self.optimiser.step()
-        self.schedule.step()
+        if not self.steady:
+            self.schedule.step()
         return self.changes
 
     def write_(
@@ -103,7 +106,8 @@ class Updater:
             # Operators that are held have no group, and no rate.
             *rates, bias_rate = [0.0 if at is None else self.optimiser.param_groups[at]["lr"] for at in self.places]
             written = contrast.learn_(rates, bias_rate, generator)
-            self._tick()
+            if not self.steady:
+                self._tick()
             return written
         gradients = estimate.gradients if team is None else team.mean(estimate.gradients, weight)
         return self.network.program_(self(gradients), generator)
