@@ -1,7 +1,7 @@
 """The sweeps of the commonest network, compiled: one hidden layer of hard sigmoids, up to 64 outputs, ideal nudge.
 
-Two samples at a time, so that states and weights stay in the core's first caches; the free phase and the nudged ones that
-start from it are one call, which also makes what the gradient needs of their states. The dynamics are those of
+Two samples at a time, so that states and weights stay in the core's first caches; the free phase and the nudged ones
+that start from it are one call, which also makes what the gradient needs of their states. The dynamics are those of
 `solvers.GaussSeidel`, which serves all other networks.
 """
 

@@ -30,7 +30,7 @@ class Relaxation:
         residual: max |rho(drive(s)) - s| over the neurons of each sample, of the synchronous map.
         steps: most sweeps that a sample took; reads: products of one sample with one operator in one direction.
         passes: what operators these were of.
-        bound: residual up to which a sample has converged. converged: per sample.
+        bound: residual up to which a sample has converged.
 
     """
 
@@ -44,6 +44,7 @@ class Relaxation:
 
     @property
     def converged(self) -> Bool[Tensor, " batch"]:
+        """Per sample, residual <= bound."""
         return self.residual <= self.bound
 
 
