@@ -45,7 +45,7 @@ class MeshOptions:
     sax: bool = False
     """Also time sax, jit-compiled, on 100 Clements meshes of 8 modes in double precision: its time / ours."""
     neurophox: Path | None = None
-    """Also time the torch mesh of 64 modes of a checkout of neurophox (0.1.0a4): its time / ours."""
+    """Also time the torch mesh of 64 modes of a checkout of neurophox (0.1.0a4 or b0): its time / ours."""
     rounds: int = 15
     """Rounds in which each contender is timed once; the medians are compared."""
     out: Path | None = None
@@ -138,10 +138,11 @@ def against_neurophox(folder: Path, rounds: int) -> float:
     sys.path.insert(0, str(folder.resolve()))
     from neurophox.torch import RMTorch  # pyright: ignore[reportMissingImports]
 
+    # 0.1.0a4 takes arrays and returns both parts; 0.1.0b0 has complex tensors
     theirs, identity = RMTorch(64), np.eye(64, dtype=np.complex64)
     with torch.no_grad():
-        real, imaginary = theirs(identity)
-        made = torch.complex(real, imaginary)
+        made = theirs(identity)
+        made = torch.complex(*made) if len(made) == 2 else torch.as_tensor(made)
         assert torch.allclose(made @ made.mH, torch.eye(64, dtype=made.dtype), atol=1e-5)
         ours = contenders(64, 1, torch.float32)["phases"]
         times = clock({"neurophox": lambda: theirs(identity), "ours": ours}, rounds)

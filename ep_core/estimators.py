@@ -172,8 +172,9 @@ class Nudging(Estimator):
         self, network: Network, x: Tensor, constant: State, target: Tensor, points: Points
     ) -> tuple[Relaxation, Relaxation, Contrast]:
         """All phases and the forces of their contrast in one call."""
-        free_share = sum((-c.real / len(x) for beta, c in points if beta == 0), 0.0)
-        pulls = [(beta.real, -c.real / len(x)) for beta, c in points if beta != 0]
+        batch = x.shape[0]
+        free_share = sum((-c.real / batch for beta, c in points if beta == 0), 0.0)
+        pulls = [(beta.real, -c.real / batch) for beta, c in points if beta != 0]
         solvers, strengths = (self.free, self.nudged), [beta for beta, _ in pulls]
         run = Phases(
             network,

@@ -121,7 +121,7 @@ class Phases:
         pre, post = self.pulled.state[0], pulled.view(-1, self.network.sizes[-1])
         if with_free:
             pre, post = torch.cat([self.free.state[0], pre]), torch.cat([free.view(-1, post.shape[1]), post])
-        products = [Product(edge=0, post=pushes.view(len(x), -1), pre=x), Product(edge=1, post=post, pre=pre)]
+        products = [Product(edge=0, post=pushes.view(x.shape[0], -1), pre=x), Product(edge=1, post=post, pre=pre)]
         return Contrast(network=self.network, products=products, biases=sums, finite=self.finite)
 
 

@@ -505,7 +505,7 @@ def relax_all(w, drive, bias, target, given, frozen, rest, forced, numbers, leve
     counts[:], total_push[:], total_force[:], finite = 0, none, none, none
     # Loops, because numba's copies of slices are slow
     for b in range(0, batch, 2):
-        count = min(2, batch - b)
+        count, pushed = min(2, batch - b), False
         for i in range(count):
             for j in range(width):
                 c[i, j] = drive[b + i, j]
@@ -558,8 +558,11 @@ def relax_all(w, drive, bias, target, given, frozen, rest, forced, numbers, leve
                     for k in range(outputs):
                         forces[row + i, k] = share * o[i, k]
                         total_force[k] += share * o[i, k]
+                # What has no share is left out, but where nothing else has one: it would take as long
+                if forced and (share != none or (phase == phases - 1 and not pushed)):
                     for j in range(width):
-                        pushes[b + i, j] = share * h[i, j] + (none if phase == 0 else pushes[b + i, j])
+                        pushes[b + i, j] = share * h[i, j] + (pushes[b + i, j] if pushed else none)
+            pushed = pushed or share != none
         if forced:
             for i in range(count):
                 for j in range(width):

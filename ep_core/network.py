@@ -106,7 +106,7 @@ class Network(nn.Module):
                 constant[edge.post - 1] = torch.addmm(constant[edge.post - 1], x, operator.matrix().mT)
             elif edge.pre == 0:
                 constant[edge.post - 1] = constant[edge.post - 1] + edge.up(operator, x, generator)
-        return tuple([c.expand(len(x), -1) if c.dim() == 1 else c for c in constant])
+        return tuple([c.expand(x.shape[0], -1) if c.dim() == 1 else c for c in constant])
 
     def drive(
         self, layer: int, state: Sequence[Tensor], constant: Sequence[Tensor], generator: torch.Generator | None = None

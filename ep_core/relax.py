@@ -100,7 +100,7 @@ def settle(
 
     `passes` has those of `clamp` in it when the relaxation starts from rest: a phase that goes on has no new ones.
     """
-    batch = len(constant[0])
+    batch = constant[0].shape[0]
     clamps = batch if start is None else 0
     frozen = force if isinstance(force, Pull) and force.setting is not None and not force.reads else None
     if frozen is force and not hold and fits(network, [solver], constant[0]):
@@ -150,7 +150,7 @@ def both(
 ) -> tuple[Relaxation, Relaxation]:
     """Report the free and the pulled phases of compiled sweeps from rest."""
     return (
-        _compiled(network, constant, solvers[0], run.free, run.finite, len(constant[0])),
+        _compiled(network, constant, solvers[0], run.free, run.finite, constant[0].shape[0]),
         _compiled(network, constant, solvers[1], run.pulled, run.finite, 0),
     )
 
