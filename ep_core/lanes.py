@@ -454,6 +454,22 @@ def _rows(memory, rows, width):
     return memory[: rows * width].reshape(rows, width), memory[rows * width :]
 
 
+@helper
+def _copy(hidden, output, fresh, h, o):
+    """h, o <- those of a sample, or 0 where it is fresh. Loops, because numba's copies of slices are slow."""
+    for j in range(len(hidden)):
+        h[j] = h.dtype.type(0) if fresh else hidden[j]
+    for k in range(len(output)):
+        o[k] = h.dtype.type(0) if fresh else output[k]
+
+
+@helper
+def _push(share, state, before, total):
+    """total <- share state + before total; where `before` is 0 it may be anything."""
+    for j in range(len(total)):
+        total[j] = share * state[j] + (before * total[j] if before > 0 else before)
+
+
 def room(width: int, outputs: int, itemsize: int) -> int:
     """Numbers of working memory that `relax_all` needs, a multiple of the vectors' lanes."""
     lanes = BYTES // itemsize
@@ -474,7 +490,7 @@ def relax_all(w, drive, bias, target, given, frozen, rest, forced, numbers, leve
     """
     (batch, width), outputs, phases = drive.shape, len(w), (len(numbers) - 6) // 2
     boxes, tolerances, pulls = numbers[:4].reshape(2, 2), numbers[4:6], numbers[6:].reshape(phases, 2)
-    lanes, none = BYTES // memory.itemsize, memory.dtype.type(0)
+    lanes, none, one = BYTES // memory.itemsize, memory.dtype.type(0), memory.dtype.type(1)
     wide, room, rows = _whole(width, lanes), _whole(outputs, EIGHT), phases * batch
 
     work, memory = _cut(memory, (outputs + 4) * wide + 2 * (room + 1) * lanes + 8 * room)
@@ -503,24 +519,17 @@ def relax_all(w, drive, bias, target, given, frozen, rest, forced, numbers, leve
     c[:, width:] = none
     h[:, width:] = _rho(none, boxes[0, 0], boxes[0, 1], levels, 0)
     counts[:], total_push[:], total_force[:], finite = 0, none, none, none
-    # Loops, because numba's copies of slices are slow
     for b in range(0, batch, 2):
         count, pushed = min(2, batch - b), False
         for i in range(count):
-            for j in range(width):
-                c[i, j] = drive[b + i, j]
-            for k in range(outputs):
-                shift[i, k] = bias[b + i, k]
+            _copy(drive[b + i], bias[b + i], False, c[i], shift[i])
         for phase in range(phases):
             row, kind, fresh = phase * batch + b, min(phase, 1), rest and phase == 0
             beta, share = pulls[phase, 0], pulls[phase, 1]
             for i in range(count):
                 # The first pulled phase goes on from where the free one is
                 if phase != 1:
-                    for j in range(width):
-                        h[i, j] = none if fresh else hidden[b + i, j]
-                    for k in range(outputs):
-                        o[i, k] = none if fresh else output[b + i, k]
+                    _copy(hidden[b + i], output[b + i], fresh, h[i], o[i])
                 for k in range(outputs):
                     # force = -beta (s - y), of the free state where it is frozen
                     pull[i, k] = beta * (target[b + i, k] - (o[i, k] if frozen else none)) if phase > 0 else none
@@ -550,21 +559,14 @@ def relax_all(w, drive, bias, target, given, frozen, rest, forced, numbers, leve
                 finite += residual[row + i] * none
                 counts[kind] = max(counts[kind], took[i])
                 counts[2 + kind] += took[i]
-                for j in range(width):
-                    hidden[row + i, j] = h[i, j]
-                for k in range(outputs):
-                    output[row + i, k] = o[i, k]
+                _copy(h[i, :width], o[i, :outputs], False, hidden[row + i], output[row + i])
                 if forced:
-                    for k in range(outputs):
-                        forces[row + i, k] = share * o[i, k]
-                        total_force[k] += share * o[i, k]
+                    _push(share, o[i], none, forces[row + i])
+                    _push(one, forces[row + i], one, total_force)
                 # What has no share is left out, but where nothing else has one: it would take as long
                 if forced and (share != none or (phase == phases - 1 and not pushed)):
-                    for j in range(width):
-                        pushes[b + i, j] = share * h[i, j] + (pushes[b + i, j] if pushed else none)
+                    _push(share, h[i], one if pushed else none, pushes[b + i])
             pushed = pushed or share != none
-        if forced:
-            for i in range(count):
-                for j in range(width):
-                    total_push[j] += pushes[b + i, j]
+        for i in range(count if forced else 0):
+            _push(one, pushes[b + i], one, total_push)
     counts[4] = finite == none
