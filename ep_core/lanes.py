@@ -129,8 +129,10 @@ def _drives(v: _Vectors, w: Any, c: Any, o: Any, many: int, body: Callable[[list
         some(builder.add(done, builder.mul(loop.index, v.number(v.lanes))), 1)
 
 
-def _sweeps(many: int, watched: bool, stepped: bool) -> Callable[..., Any]:
+def _sweeps(watched: bool, stepped: bool) -> Callable[..., Any]:
     def typed(typing, w, c, o, h, sums, low, high, levels, distance, most):
+        many = o.ndim  # samples: one is a row, two are two rows
+
         def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             v = _Vectors(context, builder, signature.args, values)
             w, c, o, h, sums, low, high, levels, distance, most = v.args
@@ -173,10 +175,8 @@ def _sweeps(many: int, watched: bool, stepped: bool) -> Callable[..., Any]:
 # h <- clip(c + W' o, low, high), at the nearest level where it is stepped, then sums += W h, lane by lane, of one or of
 # two samples, which share what is read of W, and of which one works while the other waits. `most` becomes how far
 # neurons moved, if watched: the largest of each lane. What vectors are read from is aligned to them.
-_watched_sweep, _sweep = (intrinsic(_sweeps(1, watched, stepped=False)) for watched in (True, False))
-_watched_step, _step = (intrinsic(_sweeps(1, watched, stepped=True)) for watched in (True, False))
-_watched_sweep_2, _sweep_2 = (intrinsic(_sweeps(2, watched, stepped=False)) for watched in (True, False))
-_watched_step_2, _step_2 = (intrinsic(_sweeps(2, watched, stepped=True)) for watched in (True, False))
+_watched_sweep, _sweep = (intrinsic(_sweeps(watched, stepped=False)) for watched in (True, False))
+_watched_step, _step = (intrinsic(_sweeps(watched, stepped=True)) for watched in (True, False))
 
 
 def _gaps(stepped: bool) -> Callable[..., Any]:
@@ -312,24 +312,6 @@ def _swept(w, c, o, h, sums, most, boxes, levels, watched):
 
 
 @helper
-def _swept_2(w, c, o, h, sums, most, boxes, levels, watched):
-    """The same of two samples."""
-    none, one, low, high = o.dtype.type(0), o.dtype.type(1), boxes[0, 0], boxes[0, 1]
-    stepped = False
-    if levels is not None:
-        stepped = levels[0] > none
-        if stepped and watched:
-            _watched_step_2(w, c, o, h, sums, low, high, levels[0], one / levels[0], most)
-        elif stepped:
-            _step_2(w, c, o, h, sums, low, high, levels[0], one / levels[0], most)
-    if not stepped:
-        if watched:
-            _watched_sweep_2(w, c, o, h, sums, low, high, none, none, most)
-        else:
-            _sweep_2(w, c, o, h, sums, low, high, none, none, most)
-
-
-@helper
 def _answered(outputs, step, sums, shift, pull, given, row, stiffness, o, v, most, boxes, levels, watched):
     """A sweep over the outputs of a sample; returns how far it and that over the hidden neurons moved, if watched.
 
@@ -366,7 +348,7 @@ def _relax(w, c, shift, count, pull, given, row, stiffness, o, h, v, sums, most,
     took[:] = 0
     while count > 1 and both < steps and took[0] == 0 and took[1] == 0:
         sums[:] = o.dtype.type(0)
-        _swept_2(w, c, o, h, sums, most, boxes, levels, watched)
+        _swept(w, c, o, h, sums, most, boxes, levels, watched)
         for i in range(2):
             moved = _answered(
                 outputs,

@@ -141,6 +141,12 @@ def test_same_seed_same_files(job, tmp_path):
     assert settled(tmp_path / "a") == settled(tmp_path / "b")
 
 
+def test_the_seconds_of_an_epoch_are_those_without_compiling():
+    folder = RunDirectory(None)
+    folder.history = [{"seconds": end} for end in (9.0, 10.0, 12.0, 13.5)]
+    assert folder.epoch_seconds == 1.75
+
+
 def test_a_finished_run_resumes_to_the_same_summary(job, tmp_path):
     out = tmp_path / "run"
     assert job(*QUICK, "--out", out)[0] == 0
