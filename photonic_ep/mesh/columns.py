@@ -1,10 +1,11 @@
 # ruff: noqa: ANN001, ANN201, ANN202, ANN401, ARG001 (numba gives the types)
-"""Light through meshes on the CPU, compiled: a few inputs at a time stay in the core's first caches all the way.
+"""Light through meshes on the CPU, compiled: forwards, and back with the gradient, a few steps at a time in the caches.
 
-Real and imaginary parts are apart, in vectors whose lanes are tiles where there are enough ("several"),
-else inputs of one tile, padded to whole vectors. numba does not keep vectors in registers by itself, so the first part
-gives LLVM its vector operations, for any processor; the second part is plain numba. It is one file because numba's
-cache looks at the file of what it compiles, not at what that calls.
+Real and imaginary parts are apart, in vectors whose lanes are tiles where there are enough ("several"), else inputs of
+one tile, padded to whole vectors. A row has a few such pieces; a step takes those that light has reached. numba does
+not keep vectors in registers by itself, so the first part gives LLVM its vector operations, for any processor; the
+second part is plain numba. It is one file because numba's cache looks at the file of what it compiles, not at what that
+calls.
 """
 
 import platform
@@ -22,10 +23,9 @@ from ep_core.compiled import compiled, helper
 intrinsic: Any = extending.intrinsic
 # Of a vector. Of 64 that the processor has not, half would spill out of its registers
 BYTES = 64 if get_host_cpu_features().get("avx512f") else 32
-MANY = 128 // BYTES  # vectors of inputs that share what is read of one tile's step
+MANY = 512 // BYTES  # vectors of inputs, at most, that share what is read of one tile's step
 BLOCK = 8  # tiles whose entries share a line of the cache
 FLUSH = 0x8040  # x86: results and operands too small for normal numbers are 0, for they take a hundred times as long
-DARK, SOME, WHOLE = 0, 1, 2  # how much of a part light can have reached
 SUM = ("contract", "reassoc", "nsz")
 
 
@@ -81,6 +81,29 @@ class _Vectors:
             parts.append(self.shuffle(one, nothing, [0] * self.lanes))
         return list(zip(parts[::2], parts[1::2], strict=True))
 
+    def each(self, span: Sequence[Any], body: Callable[[Any], None]) -> None:
+        """Do something with each piece from the first of two to before the second."""
+        begin, end = span
+        with cgutils.for_range_slice(self.builder, begin, end, self.number(1)) as (piece, _):
+            body(piece)
+
+    def pair(self, real: Any, imag: Any, upper: Any, lower: Any) -> list[Any]:
+        """Where the rows at two places start: real and imaginary parts of the upper, then of the lower."""
+        return [self.builder.gep(array.data, [at]) for at in (upper, lower) for array in (real, imag)]
+
+    def mix(self, t: Sequence[tuple[Any, Any]], rows: list[Any], piece: Any, *, back: bool = False) -> None:
+        """A piece of two rows <- T of them; back: conj(T)' of them."""
+        x, y, u, w = (self.load(row, piece) for row in rows)
+        for k in range(2):
+            (ar, ai), (br, bi) = t[k::2] if back else t[2 * k : 2 * k + 2]
+            plus, crossed = ((ar, x), (br, u)), ((ai, x), (bi, u))
+            if back:
+                new = self.total(*plus, (ai, y), (bi, w)), self.total((ar, y), (br, w), less=crossed)
+            else:
+                new = self.total(*plus, less=((ai, y), (bi, w))), self.total((ar, y), (br, w), *crossed)
+            for part, value in enumerate(new):
+                self.store(value, rows[2 * k + part], piece)
+
     def paired(self, a: Any, b: Any, unit: int = 1) -> list[Any]:
         """Two vectors in which `unit` lanes of a and of b alternate: of real and imaginary parts, complex numbers."""
         order = [u + lane + b for u in range(0, self.lanes, unit) for b in (0, self.lanes) for lane in range(unit)]
@@ -90,6 +113,13 @@ class _Vectors:
         """Undo `paired`."""
         starts = range(0, 2 * self.lanes, 2 * unit)
         return [self.shuffle(a, b, [u + lane + side for u in starts for lane in range(unit)]) for side in (0, unit)]
+
+    def unzipped(self, vectors: Sequence[Any]) -> list[Any]:
+        """The k-th lanes of each group of as many as there are vectors, for every k."""
+        if len(vectors) == 1:
+            return list(vectors)
+        halves = zip(*(self.unpaired(*pair) for pair in zip(vectors[::2], vectors[1::2], strict=True)), strict=True)
+        return [vector for pair in zip(*(self.unzipped(half) for half in halves), strict=True) for vector in pair]
 
     def rows(self, parts: Sequence[Any], unit: int = 1) -> Callable[[int, Any], None]:
         """What stores the eight lanes that come k-th, `unit` from each vector."""
@@ -142,8 +172,9 @@ class _Vectors:
         return result
 
     def sums(self, vectors: list[Any]) -> Any:
-        """Sums over the lanes of eight vectors, as one vector of eight: folded in pairs, so that no lane idles."""
+        """Sums over the lanes of four or eight vectors, as one vector: folded in pairs, so that no lane idles."""
         lanes = size = vectors[0].type.count
+        count = len(vectors)
         while len(vectors) > 1 and size > 1:
             size //= 2
             starts = range(0, 2 * lanes, 2 * size)
@@ -154,113 +185,99 @@ class _Vectors:
                 self.builder.fadd(self.shuffle(a, b, first), self.shuffle(a, b, second), flags=SUM) for a, b in pairs
             ]
         last = vectors[0]
-        if lanes < 8:
-            return self.shuffle(last, vectors[1], list(range(8)))
-        if lanes == 8:
-            return last
-        even, odd = ([2 * group + k for group in range(8)] for k in (0, 1))
-        return self.builder.fadd(self.shuffle(last, last, even), self.shuffle(last, last, odd), flags=SUM)
-
-    def halved(self, pointer: Any) -> Any:
-        """The sum of both halves of a vector."""
-        half = ir.VectorType(self.kind.element, self.lanes // 2)
-        parts = (
-            self.builder.bitcast(at, half.as_pointer())
-            for at in (pointer, self.builder.gep(pointer, [self.number(self.lanes // 2)]))
-        )
-        return self.builder.fadd(*(self.builder.load(part, align=BYTES // 2) for part in parts), flags=SUM)
+        if len(vectors) > 1:
+            return self.shuffle(last, vectors[1], list(range(count)))
+        while size > 1:
+            size //= 2
+            even, odd = ([2 * k + side for k in range(count * size)] for side in (0, 1))
+            last = self.builder.fadd(self.shuffle(last, last, even), self.shuffle(last, last, odd), flags=SUM)
+        return last
 
 
-def _each(v: _Vectors, array: Any, pieces: int | None, body: Callable[[Any], None]) -> None:
-    """Do something with every piece of a row: so many, written out, or as many as there are."""
-    if pieces is None:
-        with cgutils.for_range(v.builder, v.builder.extract_value(array.shape, 1)) as loop:
-            body(loop.index)
-        return
-    for piece in range(pieces):
-        body(v.number(piece))
-
-
-def _mixes(several: bool, pieces: int | None, keeps: bool) -> Callable[..., Any]:
-    def typed(typing, re, im, cells, step, upper, lower, kept, place):
-        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            v = _Vectors(context, builder, re.dtype)
-            real, imag, cells_, kept_ = (v.array(signature.args[i], values[i]) for i in (0, 1, 2, 6))
-            (ar, ai), (br, bi), (cr, ci), (dr, di) = v.matrix(cells_, values[3], several)
-            rows = [builder.gep(array.data, [at]) for at in values[4:6] for array in (real, imag)]
-            sizes = pieces, v.lanes
-            room = [v.place(kept_, values[7], v.number(part), sizes=sizes) for part in range(4)] if keeps else []
-
-            def body(piece: Any) -> None:
-                x, y, u, w = (v.load(row, piece) for row in rows)
-                for place, part in zip(room, (x, y, u, w), strict=False):
-                    v.store(part, place, piece)
-                mixed = (
-                    v.total((ar, x), (br, u), less=((ai, y), (bi, w))),
-                    v.total((ar, y), (ai, x), (br, w), (bi, u)),
-                    v.total((cr, x), (dr, u), less=((ci, y), (di, w))),
-                    v.total((cr, y), (ci, x), (dr, w), (di, u)),
-                )
-                for value, row in zip(mixed, rows, strict=True):
-                    v.store(value, row, piece)
-
-            _each(v, real, pieces, body)
-            return context.get_dummy_value()
-
-        return types.void(re, im, cells, step, upper, lower, kept, place), code
-
-    return typed
-
-
-# (re, im, cells, step, upper, lower, kept, place): the rows at places upper and lower <- T (upper, lower); the fields
-# that meet T go to kept[place]. Of one tile a row has one piece, or MANY; of several as many as there are
-_mix, _mix_keep = (intrinsic(_mixes(several=True, pieces=None, keeps=keeps)) for keeps in (False, True))
-_mix_1, _mix_keep_1 = (intrinsic(_mixes(several=False, pieces=1, keeps=keeps)) for keeps in (False, True))
-_mix_many, _mix_keep_many = (intrinsic(_mixes(several=False, pieces=MANY, keeps=k)) for k in (False, True))
-
-
-def _scales(several: bool, back: bool) -> Callable[..., Any]:
-    def typed(typing, re, im, cells, step, row):
+def _mixes(several: bool) -> Callable[..., Any]:
+    def typed(typing, re, im, cells, step, upper, lower, begin, end):
         def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             v = _Vectors(context, builder, re.dtype)
             real, imag, cells_ = (v.array(signature.args[i], values[i]) for i in range(3))
-            tr, ti = v.matrix(cells_, values[3], several)[0]
-            rows = [builder.gep(array.data, [values[4]]) for array in (real, imag)]
-            with cgutils.for_range(builder, builder.extract_value(real.shape, 1)) as loop:
-                x, y = (v.load(row, loop.index) for row in rows)
-                if back:
-                    new = v.total((tr, x), (ti, y)), v.total((tr, y), less=((ti, x),))
-                else:
-                    new = v.total((tr, x), less=((ti, y),)), v.total((tr, y), (ti, x))
-                for value, row in zip(new, rows, strict=True):
-                    v.store(value, row, loop.index)
+            t, rows = v.matrix(cells_, values[3], several), v.pair(real, imag, *values[4:6])
+            v.each(values[6:8], lambda piece: v.mix(t, rows, piece))
             return context.get_dummy_value()
 
-        return types.void(re, im, cells, step, row), code
+        return types.void(re, im, cells, step, upper, lower, begin, end), code
 
     return typed
 
 
-# (re, im, cells, step, row): row <- T00 row; back: row <- conj(T00) row
-_scale_one, _scale_several = (intrinsic(_scales(several, back=False)) for several in (False, True))
-_unscale_one, _unscale_several = (intrinsic(_scales(several, back=True)) for several in (False, True))
+# (re, im, cells, step, upper, lower, begin, end): pieces begin to end of the rows at places upper and lower <-
+# T (upper, lower)
+_mix_one, _mix_several = (intrinsic(_mixes(several)) for several in (False, True))
 
 
-@intrinsic
-def _hold(typing, re, im, row, kept, place):
-    """kept[place, 0], kept[place, 1] <- a row's real and imaginary parts."""
+def _scales(several: bool) -> Callable[..., Any]:
+    def typed(typing, re, im, cells, step, row, begin, end, held, index):
+        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            v = _Vectors(context, builder, re.dtype)
+            real, imag, cells_, held_ = (v.array(signature.args[i], values[i]) for i in (0, 1, 2, 7))
+            tr, ti = v.matrix(cells_, values[3], several)[0]
+            rows = [builder.gep(array.data, [values[4]]) for array in (real, imag)]
+            room = [v.place(held_, values[8], v.number(part)) for part in range(2)]
+            holds = builder.icmp_signed(">", builder.extract_value(held_.shape, 0), v.number(0))
 
-    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        v = _Vectors(context, builder, re.dtype)
-        real, imag, kept_ = (v.array(signature.args[i], values[i]) for i in (0, 1, 3))
-        for array, more in ((real, 0), (imag, 1)):
-            source = builder.gep(array.data, [values[2]])
-            target = v.place(kept_, values[4], v.number(more))
-            with cgutils.for_range(builder, builder.extract_value(real.shape, 1)) as loop:
-                v.store(v.load(source, loop.index), target, loop.index)
-        return context.get_dummy_value()
+            def scale(piece: Any) -> None:
+                x, y = (v.load(row, piece) for row in rows)
+                with builder.if_then(holds):
+                    v.store(x, room[0], piece)
+                    v.store(y, room[1], piece)
+                v.store(v.total((tr, x), less=((ti, y),)), rows[0], piece)
+                v.store(v.total((tr, y), (ti, x)), rows[1], piece)
 
-    return types.void(re, im, row, kept, place), code
+            v.each(values[5:7], scale)
+            return context.get_dummy_value()
+
+        return types.void(re, im, cells, step, row, begin, end, held, index), code
+
+    return typed
+
+
+# (re, im, cells, step, row, begin, end, held, index): pieces of a row <- T00 of them; what they were goes to
+# held[index] where that has room
+_scale_one, _scale_several = (intrinsic(_scales(several)) for several in (False, True))
+
+
+def _inverts(several: bool) -> Callable[..., Any]:
+    def typed(typing, cells, step, inverses):
+        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            v = _Vectors(context, builder, cells.dtype)
+            start, end = (v.place(v.array(signature.args[i], values[i]), values[1]) for i in (0, 2))
+            given = [v.load(start, v.number(k)) for k in range(8)]
+            (ar, ai), (br, bi), (cr, ci), (dr, di) = zip(
+                *[iter(given if several else v.unzipped(given))] * 2, strict=True
+            )
+            real = v.total((ar, dr), (bi, ci), less=((ai, di), (br, cr)))
+            imag = v.total((ar, di), (ai, dr), less=((br, ci), (bi, cr)))
+            power = v.total((real, real), (imag, imag))
+            minus = builder.fsub(v.zero, power)
+            parts: list[Any] = []
+            for (x, y), size in (((dr, di), power), ((br, bi), minus), ((cr, ci), minus), ((ar, ai), power)):
+                # conj(determinant) / |determinant|^2 of the adjugate
+                re, im = builder.fdiv(real, size), builder.fdiv(imag, size)
+                parts += [v.total((re, x), (im, y)), v.total((re, y), less=((im, x),))]
+            if several:
+                for k, part in enumerate(parts):
+                    v.store(part, end, v.number(k))
+                return context.get_dummy_value()
+            store = v.rows(parts)
+            for lane in range(v.lanes):
+                store(lane, builder.gep(end, [v.number(8 * lane)]))
+            return context.get_dummy_value()
+
+        return types.void(cells, step, inverses), code
+
+    return typed
+
+
+# (cells, step, inverses): inverses[step] <- T^-1; of one tile, of a vector of steps from there on
+_invert_one, _invert_several = (intrinsic(_inverts(several)) for several in (False, True))
 
 
 def _add_slopes(v: _Vectors, slopes: Any, step: Any, new: list[Any], several: bool) -> None:
@@ -271,109 +288,136 @@ def _add_slopes(v: _Vectors, slopes: Any, step: Any, new: list[Any], several: bo
             old = v.load(target, v.number(entry))
             v.store(v.builder.fadd(old, value, flags=SUM), target, v.number(entry))
         return
-    eight = v.builder.bitcast(target, ir.VectorType(v.kind.element, 8).as_pointer())
-    size = BYTES // v.lanes
-    old = v.builder.load(eight, align=size)
-    total = v.sums(new + [v.zero] * (8 - len(new)))
-    v.builder.store(v.builder.fadd(old, total, flags=SUM), eight, align=size)
+    total = v.sums(new)
+    target, size = v.builder.bitcast(target, total.type.as_pointer()), BYTES // v.lanes
+    v.builder.store(v.builder.fadd(v.builder.load(target, align=size), total, flags=SUM), target, align=size)
 
 
-def _returns(several: bool, pieces: int | None) -> Callable[..., Any]:
-    def typed(typing, re, im, cells, step, upper, lower, kept, place, slopes):
+def _returns(several: bool, turning: bool) -> Callable[..., Any]:
+    def typed(typing, re, im, back_re, back_im, cells, inverses, step, upper, lower, begin, end, slopes):
         def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             v = _Vectors(context, builder, re.dtype)
-            real, imag, cells_, kept_, slopes_ = (v.array(signature.args[i], values[i]) for i in (0, 1, 2, 6, 8))
-            step, upper, lower, place = *values[3:6], values[7]
-            (ar, ai), (br, bi), (cr, ci), (dr, di) = v.matrix(cells_, step, several)
-            rows = [builder.gep(array.data, [at]) for at in (upper, lower) for array in (real, imag)]
-            fields = [v.place(kept_, place, v.number(part), sizes=(pieces, v.lanes)) for part in range(4)]
-            sums = [cgutils.alloca_once_value(builder, v.zero) for _ in range(8)]
+            light, back = (
+                v.pair(*(v.array(signature.args[i], values[i]) for i in which), *values[7:9])
+                for which in ((0, 1), (2, 3))
+            )
+            t, inverse = (v.matrix(v.array(signature.args[i], values[i]), values[6], several) for i in (4, 5))
+            sums = [cgutils.alloca_once_value(builder, v.zero) for _ in range(4 if turning else 8)]
+
+            def add(entry: int, *products: tuple[Any, Any], less: tuple[tuple[Any, Any], ...]) -> None:
+                builder.store(v.total(*products, less=less, start=builder.load(sums[entry])), sums[entry])
+
+            def undo(piece: Any) -> None:
+                v.mix(inverse, light, piece)
 
             def slope(piece: Any) -> None:
-                # g, k: gradient at the outputs; x, u: the fields at the inputs. dL/dT_ab += g_a conj(x_b)
-                gr, gi, kr, ki = (v.load(row, piece) for row in rows)
-                xr, xi, ur, ui = (v.load(field, piece) for field in fields)
-                entry = 0
-                for a, b in ((gr, gi), (kr, ki)):
-                    for c, d in ((xr, xi), (ur, ui)):
-                        old = [builder.load(total) for total in sums[entry : entry + 2]]
-                        builder.store(v.total((a, c), (b, d), start=old[0]), sums[entry])
-                        builder.store(v.total((b, c), less=((a, d),), start=old[1]), sums[entry + 1])
-                        entry += 2
+                # g, k: gradient at the outputs; x, u: the fields at the inputs. dL/dT_ab = sum of g_a conj(x_b)
+                gr, gi, kr, ki = (v.load(row, piece) for row in back)
+                xr, xi, ur, ui = (v.load(row, piece) for row in light)
+                pairs = ((g, x) for g in ((gr, gi), (kr, ki)) for x in ((xr, xi), (ur, ui)))
+                for entry, ((a, b), (c, d)) in enumerate(pairs):
+                    add(2 * entry, (a, c), (b, d), less=())
+                    add(2 * entry + 1, (b, c), less=((a, d),))
 
-            def back(piece: Any) -> None:
-                # conj(T)' of the gradient
-                gr, gi, kr, ki = (v.load(row, piece) for row in rows)
-                new = (
-                    v.total((ar, gr), (ai, gi), (cr, kr), (ci, ki)),
-                    v.total((ar, gi), (cr, ki), less=((ai, gr), (ci, kr))),
-                    v.total((br, gr), (bi, gi), (dr, kr), (di, ki)),
-                    v.total((br, gi), (dr, ki), less=((bi, gr), (di, kr))),
-                )
-                for value, row in zip(new, rows, strict=True):
-                    v.store(value, row, piece)
+            def turn(piece: Any) -> None:
+                # y, z: the fields at the outputs. Sums of Im(conj(y) g), Im(conj(z) k), Re(conj(z) g - conj(y) k)
+                gr, gi, kr, ki = (v.load(row, piece) for row in back)
+                yr, yi, zr, zi = (v.load(row, piece) for row in light)
+                add(0, (yr, gi), less=((yi, gr),))
+                add(1, (zr, ki), less=((zi, kr),))
+                add(2, (zr, gr), (zi, gi), less=((yr, kr), (yi, ki)))
 
-            # One after the other: together they would need more registers than there are
-            _each(v, real, pieces, slope)
-            _each(v, real, pieces, back)
-            new = [builder.load(total) for total in sums]
-            if pieces == MANY:
-                for entry, value in enumerate(new):
-                    v.store(value, fields[0], v.number(entry))
-            else:
-                _add_slopes(v, slopes_, step, new, several)
+            def give(piece: Any) -> None:
+                v.mix(t, back, piece, back=True)
+
+            def enter(piece: Any) -> None:
+                # And, in front, the first sum of what enters by the upper input
+                give(piece)
+                (gr, gi), (xr, xi) = ([v.load(row, piece) for row in rows[:2]] for rows in (back, light))
+                add(3, (xr, gi), less=((xi, gr),))
+
+            # One after the other: all at once would need more registers than there are
+            for body in (turn, undo, enter) if turning else (undo, slope, give):
+                v.each(values[9:11], body)
+            slopes_ = v.array(signature.args[11], values[11])
+            _add_slopes(v, slopes_, values[6], [builder.load(total) for total in sums], several)
             return context.get_dummy_value()
 
-        return types.void(re, im, cells, step, upper, lower, kept, place, slopes), code
+        kinds = re, im, back_re, back_im, cells, inverses, step, upper, lower, begin, end, slopes
+        return types.void(*kinds), code
 
     return typed
 
 
-# (re, im, cells, step, upper, lower, kept, place, slopes): the gradient at rows upper and lower goes back through T;
-# slopes[step] += dL/dT, from the fields that were kept. Of MANY, what `_fold` adds up is left in their stead
-_return = intrinsic(_returns(several=True, pieces=None))
-_return_1, _return_many = (intrinsic(_returns(several=False, pieces=pieces)) for pieces in (1, MANY))
+# (re, im, back_re, back_im, cells, inverses, step, upper, lower, begin, end, slopes): pieces of the fields at rows
+# upper and lower become those in front of T, and of the gradient, back_re + i back_im, go back through T.
+# slopes[step] += dL/dT; or (`_turn`) what `_pull` makes the phases' gradient of
+_return_one, _return_several = (intrinsic(_returns(several, turning=False)) for several in (False, True))
+_turn_one, _turn_several = (intrinsic(_returns(several, turning=True)) for several in (False, True))
 
 
-@intrinsic
-def _fold(typing, kept, place, step, slopes):
-    """slopes[step] += the sums over lanes of what `_return_many` left in kept[place]: many at once wait less."""
-
-    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        v = _Vectors(context, builder, kept.dtype)
-        start = v.place(v.array(kept, values[0]), values[1], sizes=(4, MANY, v.lanes))
-        vectors = [builder.gep(start, [v.number(entry * v.lanes)]) for entry in range(8)]
-        new = [v.halved(vector) if v.lanes > 4 else v.load(vector) for vector in vectors]
-        _add_slopes(v, v.array(slopes, values[3]), values[2], new, several=False)
-        return context.get_dummy_value()
-
-    return types.void(kept, place, step, slopes), code
-
-
-def _slopes_of_scale(several: bool) -> Callable[..., Any]:
-    def typed(typing, re, im, row, kept, place, step, slopes):
+def _unscales(several: bool) -> Callable[..., Any]:
+    def typed(typing, re, im, back_re, back_im, cells, step, row, begin, end, held, index, slopes, missed):
         def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             v = _Vectors(context, builder, re.dtype)
-            real, imag, kept_, slopes_ = (v.array(signature.args[i], values[i]) for i in (0, 1, 3, 6))
-            rows = [builder.gep(array.data, [values[2]]) for array in (real, imag)]
-            fields = [v.place(kept_, values[4], v.number(part)) for part in range(2)]
-            sums = [cgutils.alloca_once_value(builder, v.zero) for _ in range(2)]
-            with cgutils.for_range(builder, builder.extract_value(real.shape, 1)) as loop:
-                a, b = (v.load(row, loop.index) for row in rows)
-                c, d = (v.load(field, loop.index) for field in fields)
+            arrays = {i: v.array(signature.args[i], values[i]) for i in (0, 1, 2, 3, 4, 9, 11, 12)}
+            tr, ti = v.matrix(arrays[4], values[5], several)[0]
+            rows = [builder.gep(arrays[i].data, [values[6]]) for i in range(4)]
+            room = [v.place(arrays[9], values[10], v.number(part)) for part in range(2)]
+            sums = [cgutils.alloca_once_value(builder, v.zero) for _ in range(3)]
+
+            def unscale(piece: Any) -> None:
+                y, z, a, b = (v.load(row, piece) for row in rows)
+                c, d = (v.load(part, piece) for part in room)
+                off = (
+                    builder.fsub(y, v.total((tr, c), less=((ti, d),)), flags=SUM),
+                    builder.fsub(z, v.total((tr, d), (ti, c)), flags=SUM),
+                )
                 old = [builder.load(total) for total in sums]
                 builder.store(v.total((a, c), (b, d), start=old[0]), sums[0])
                 builder.store(v.total((b, c), less=((a, d),), start=old[1]), sums[1])
-            _add_slopes(v, slopes_, values[5], [builder.load(total) for total in sums], several)
+                builder.store(v.total(*((part, part) for part in off), start=old[2]), sums[2])
+                new = c, d, v.total((tr, a), (ti, b)), v.total((tr, b), less=((ti, a),))
+                for value, row in zip(new, rows, strict=True):
+                    v.store(value, row, piece)
+
+            v.each(values[7:9], unscale)
+            nothing = [] if several else [v.zero] * 2
+            _add_slopes(v, arrays[11], values[5], [builder.load(total) for total in sums[:2]] + nothing, several)
+            target = v.place(arrays[12], v.number(0))
+            v.store(builder.fadd(v.load(target, loose=True), builder.load(sums[2]), flags=SUM), target, loose=True)
             return context.get_dummy_value()
 
-        return types.void(re, im, row, kept, place, step, slopes), code
+        kinds = re, im, back_re, back_im, cells, step, row, begin, end, held, index, slopes, missed
+        return types.void(*kinds), code
 
     return typed
 
 
-# (re, im, row, kept, place, step, slopes): slopes[step] += dL/dT00 of a scale
-_slope_one, _slope_several = (intrinsic(_slopes_of_scale(several)) for several in (False, True))
+# (re, im, back_re, back_im, cells, step, row, begin, end, held, index, slopes, missed): pieces of a row of the fields
+# <- held[index], of its gradient <- conj(T00) of them; slopes[step] += dL/dT00, missed[0] += |row - T00 held[index]|^2
+_unscale_one, _unscale_several = (intrinsic(_unscales(several)) for several in (False, True))
+
+
+@intrinsic
+def _compare(typing, re, im, back_re, back_im, low, high, missed):
+    """missed <- + |light - back|^2, + |back|^2 of places low to high."""
+
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        v = _Vectors(context, builder, re.dtype)
+        arrays = [v.array(signature.args[i], values[i]) for i in range(4)]
+        sums = [cgutils.alloca_once_value(builder, v.zero) for _ in range(2)]
+        with cgutils.for_range_slice(builder, values[4], values[5], v.number(v.lanes)) as (place, _):
+            x, y, a, b = (v.load(builder.gep(array.data, [place])) for array in arrays)
+            off = builder.fsub(x, a, flags=SUM), builder.fsub(y, b, flags=SUM)
+            for total, (c, d) in zip(sums, (off, (a, b)), strict=True):
+                builder.store(v.total((c, c), (d, d), start=builder.load(total)), total)
+        for k, total in enumerate(sums):
+            target = v.place(v.array(missed, values[6]), v.number(k))
+            v.store(builder.fadd(v.load(target, loose=True), builder.load(total), flags=SUM), target, loose=True)
+        return context.get_dummy_value()
+
+    return types.void(re, im, back_re, back_im, low, high, missed), code
 
 
 @intrinsic
@@ -461,18 +505,18 @@ def _pulls(several: bool, scale: bool) -> Callable[..., Any]:
             at = values[5:7]
             er, ei, fr, fi = (v.load(v.place(turns_, v.number(k), *at), loose=True) for k in range(4))
             cc, cs, sc, ss = (v.load(v.place(ratios_, v.number(k), *at), loose=True) for k in range(4))
-            g = [v.load(v.place(slopes_, values[4], v.number(k))) for k in range(2 if scale else 8)]
-            t = [v.load(v.place(cells_, values[4], v.number(k))) for k in range(6)]
-            # e f; dT00 = i cc e f, dT01 = -cs e, dT10 = -sc e f, dT11 = -i ss e of theta; i T00, i T10 of phi
-            real, imag = v.total((er, fr), less=((ei, fi),)), v.total((er, fi), (ei, fr))
-            theta = builder.fmul(cc, v.total((g[1], real), less=((g[0], imag),)))
-            phi = v.total((g[1], t[0]), less=((g[0], t[1]),))
-            if not scale:
-                theta = v.total((ss, v.total((g[6], ei), less=((g[7], er),))), start=theta)
-                theta = v.total(
-                    less=((cs, v.total((g[2], er), (g[3], ei))), (sc, v.total((g[4], real), (g[5], imag)))), start=theta
-                )
-                phi = v.total((g[5], t[4]), less=((g[4], t[5]),), start=phi)
+            g = [v.load(v.place(slopes_, values[4], v.number(k))) for k in range(2 if scale else 4)]
+            if scale:
+                # dT00 = i cc e f of theta, i T00 of phi
+                real, imag = v.total((er, fr), less=((ei, fi),)), v.total((er, fi), (ei, fr))
+                theta = builder.fmul(cc, v.total((g[1], real), less=((g[0], imag),)))
+                tr, ti = (v.load(v.place(cells_, values[4], v.number(k))) for k in range(2))
+                phi = v.total((g[1], tr), less=((g[0], ti),))
+            else:
+                # Of the second coupler: cos^2, sin^2 and their product, times what cancels
+                cos2, sin2, both = v.total((cc, cc), (cs, cs)), v.total((sc, sc), (ss, ss)), v.total((cc, sc), (cs, ss))
+                theta = v.total((cos2, g[0]), (sin2, g[1]), (both, g[2]))
+                theta, phi = builder.fdiv(theta, builder.fadd(cos2, sin2)), g[3]
             for angle, value in enumerate((theta, phi)):
                 v.store(value, v.place(angles_, v.number(angle), *at), loose=True)
             return context.get_dummy_value()
@@ -483,7 +527,7 @@ def _pulls(several: bool, scale: bool) -> Callable[..., Any]:
 
 
 # (turns, ratios, slopes, cells, place, step, tile, angles): angles (2, steps, tiles) <- dL/dtheta, dL/dphi of a step
-# from dL/dT and T at a place
+# from `_turn`'s sums at a place; of a scale, from dL/dT00
 _pull_mzi, _pull_scale = (intrinsic(_pulls(several=True, scale=scale)) for scale in (False, True))
 
 
@@ -513,13 +557,16 @@ _take, _give = intrinsic(_moves(inward=True)), intrinsic(_moves(inward=False))
 
 
 def _moves_some(inward: bool, many: bool) -> Callable[..., Any]:
-    def typed(typing, given, step, tile, cells, place, room):
+    def typed(typing, given, step, tile, cells, ranks, own, ahead, room):
         def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             v = _Vectors(context, builder, cells.dtype)
-            given_, cells_ = v.array(given, values[0]), v.array(cells, values[3])
+            given_, cells_, ranks_ = (v.array(signature.args[i], values[i]) for i in (0, 3, 4))
             lines = [v.place(given_, v.number(entry), *values[1:3], sizes=(None, 2)) for entry in range(4)]
-            places = [builder.add(values[4], builder.mul(values[5], v.number(k))) for k in range(v.lanes // 2)]
-            rows = [v.place(cells_, place, sizes=(8, 1)) for place in places]
+            rows: list[Any] = []
+            for k in map(v.number, range(v.lanes // 2 if many else 1)):
+                rank = builder.load(v.place(ranks_, builder.add(values[1], builder.mul(values[6], k))))
+                start = builder.mul(values[7], builder.add(values[5], k))
+                rows.append(v.place(cells_, builder.add(rank, start), sizes=(8, 1)))
             if many and inward:
                 store = v.rows([v.load(line, loose=True) for line in lines], unit=2)
                 for k, row in enumerate(rows):
@@ -535,12 +582,13 @@ def _moves_some(inward: bool, many: bool) -> Callable[..., Any]:
                     builder.store(builder.load(source, align=BYTES // v.lanes), target, align=BYTES // v.lanes)
             return context.get_dummy_value()
 
-        return types.void(given, step, tile, cells, place, room), code
+        return types.void(given, step, tile, cells, ranks, own, ahead, room), code
 
     return typed
 
 
-# (given, step, tile, cells, place, room): the same of one tile, or of half a vector of tiles, `room` places apart
+# (given, step, tile, cells, ranks, own, ahead, room): the same of one step of a tile, or of half a vector of them: of
+# steps, `ahead` of each other in `given`, or of tiles, `room` places apart in `cells` from the `own`-th on
 _take_one, _give_one = (intrinsic(_moves_some(inward, many=False)) for inward in (True, False))
 _take_half, _give_half = (intrinsic(_moves_some(inward, many=True)) for inward in (True, False))
 
@@ -578,59 +626,40 @@ def _get(typing, re, im, place, fields, at):
     return types.boolean(re, im, place, fields, at), code
 
 
-@intrinsic
-def _copy(typing, target, at, source, whence, parts):
-    """target[at : at + parts] <- source[whence : whence + parts], contiguous arrays alike beyond the first axis."""
-
-    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        v = _Vectors(context, builder, target.dtype)
-        to, come = v.array(target, values[0]), v.array(source, values[2])
-        count = values[4]
-        for axis in range(1, target.ndim):
-            count = builder.mul(count, builder.extract_value(to.shape, axis))
-        size = v.number(target.dtype.bitwidth // 8)
-        cgutils.raw_memcpy(builder, v.place(to, values[1]), v.place(come, values[3]), count, size)
-        return context.get_dummy_value()
-
-    return types.void(target, at, source, whence, parts), code
-
-
 @helper
 def _at(shape, i, j, k):
     return (i * shape[1] + j) * shape[2] + k
 
 
 @helper
-def _enter(fields, several, group, first, re, im):
-    """Inputs from `first` on into the rows, the identity if `fields` is empty; returns first and last place with light.
+def _enter(fields, several, group, first, re, im, ends):
+    """Inputs from `first` on into the rows, the identity if `fields` is empty; ends <- first and last row with light.
 
-    `group` is the tile, or the first of several.
+    `group` is the tile, or the first of several; ends are (2, pieces).
     """
     modes, pieces, lanes = re.shape
-    none = re.dtype.type(0)
-    low, high, stride = modes, -1, pieces * lanes
+    none, each = re.dtype.type(0), 1 if several else lanes
     inputs = fields.shape[1 if several else 2]
-    if not fields.size or first + (pieces if several else stride) > inputs:
+    if not fields.size or first + pieces * each > inputs:
         re[:], im[:] = none, none
-    if not fields.size:
-        count = pieces if several else pieces * lanes
-        for own in range(min(count, modes - first)):
-            if several:
-                re[first + own, own, :] = 1
-            else:
-                re[first + own, own // lanes, own % lanes] = 1
-        return first * stride, min(first + count, modes) * stride - 1
+    ends[0], ends[1] = modes, -1
     tile = group if len(fields) > 1 else 0
-    for mode in range(modes):
-        lit = False
-        for piece in range(pieces):
-            which = first + (piece if several else piece * lanes)
-            if which < inputs:
+    for piece in range(pieces):
+        which = first + piece * each
+        if not fields.size:
+            last = min(which + each, modes)
+            for mode in range(which, last):
+                if several:
+                    re[mode, piece, :] = 1
+                else:
+                    re[mode, piece, mode - which] = 1
+            if which < last:
+                ends[0, piece], ends[1, piece] = which, last - 1
+        elif which < inputs:
+            for mode in range(modes):
                 at = _at(fields.shape, mode, which, group) if several else _at(fields.shape, tile, mode, which)
-                lit |= _get(re, im, mode * stride + piece * lanes, fields, at)
-        if lit:
-            low, high = min(low, mode), mode
-    return low * stride, (high + 1) * stride - 1
+                if _get(re, im, (mode * pieces + piece) * lanes, fields, at):
+                    ends[0, piece], ends[1, piece] = min(ends[0, piece], mode), mode
 
 
 @helper
@@ -646,91 +675,78 @@ def _leave(re, im, out, several, group, first):
 
 
 @helper
-def _through(places, parts, part, cells, several, re, im, low, high, met, kept):
-    """Send light through a part of the steps; where `kept` has room, keep what meets each.
+def _reach(places, width, ends, came, spans):
+    """spans (2, steps) <- first and last piece of the fields that each step meets, with light where `ends` says.
 
-    A step outside the places that light can have reached is passed over: `met` says so. Returns those places.
+    `came` is where it was when the spans were last found.
     """
-    keep, many = len(kept) > 0, re.shape[1] == MANY
-    begin, end, lit = parts[part, 0], parts[part + 1, 0], _lit(parts, part, re, low, high)
-    uppers, lowers = places[0], places[1]
-    met[begin:end] = lit == WHOLE
-    if lit == DARK:
-        return low, high
-    for place in range(begin, end):
-        step = np.uintp(place)
-        upper, lower, room = uppers[step], lowers[step], place - begin
-        if lit != WHOLE:
-            top, bottom = min(upper, lower), max(upper, lower)
-            if lower < 0:
-                top = upper
-            met[step] = bottom >= low and top <= high
-            if not met[step]:
-                continue
-            low, high = min(low, top), max(high, bottom)
-        if lower < 0:
-            if keep:
-                _hold(re, im, upper, kept, room)
-            if several:
-                _scale_several(re, im, cells, step, upper)
-            else:
-                _scale_one(re, im, cells, step, upper)
-        elif several:
-            if keep:
-                _mix_keep(re, im, cells, step, upper, lower, kept, room)
-            else:
-                _mix(re, im, cells, step, upper, lower, kept, room)
-        elif many:
-            if keep:
-                _mix_keep_many(re, im, cells, step, upper, lower, kept, room)
-            else:
-                _mix_many(re, im, cells, step, upper, lower, kept, room)
-        elif keep:
-            _mix_keep_1(re, im, cells, step, upper, lower, kept, room)
-        else:
-            _mix_1(re, im, cells, step, upper, lower, kept, room)
-    return low, high
+    if (ends == came).all():
+        return
+    came[:] = ends
+    pieces = ends.shape[1]
+    spans[0], spans[1] = pieces, 0
+    for piece in range(pieces):
+        low, high = ends[0, piece], ends[1, piece]
+        for step in range(places.shape[1]):
+            upper, lower = places[0, step] // width, places[1, step] // width
+            top, bottom = (min(upper, lower), max(upper, lower)) if lower >= 0 else (upper, upper)
+            if bottom >= low and top <= high:
+                low, high = min(low, top), max(high, bottom)
+                spans[0, step], spans[1, step] = min(spans[0, step], piece), max(spans[1, step], piece + 1)
 
 
 @helper
-def _lit(parts, part, re, low, high):
-    """Whether light can have reached all rows of a part, none, or some."""
-    width = re.shape[1] * re.shape[2]
-    top, bottom = parts[part, 1] * width, parts[part, 2] * width
-    if bottom < low or top > high:
-        return DARK
-    return WHOLE if top >= low and bottom <= high else SOME
-
-
-@helper
-def _back(places, parts, part, cells, several, re, im, met, kept, slopes):
-    """Send the gradient back through a part of the steps, and add up dL/dT of each."""
-    many = re.shape[1] == MANY and not several
-    begin, end = parts[part, 0], parts[part + 1, 0]
-    uppers, lowers = places[0], places[1]
-    for place in range(end - 1, begin - 1, -1):
+def _through(places, spans, cells, several, re, im, held):
+    """Send light through the steps that it meets; where `held` has room, hold what scales change."""
+    for place in range(places.shape[1]):
         step = np.uintp(place)
-        if not met[step]:
+        upper, lower, begin, end = places[0, step], places[1, step], np.intp(spans[0, step]), np.intp(spans[1, step])
+        if begin >= end:
             continue
-        upper, lower, room = uppers[step], lowers[step], place - begin
-        if lower < 0:
+        if lower >= 0:
             if several:
-                _slope_several(re, im, upper, kept, room, step, slopes)
-                _unscale_several(re, im, cells, step, upper)
+                _mix_several(re, im, cells, step, upper, lower, begin, end)
             else:
-                _slope_one(re, im, upper, kept, room, step, slopes)
-                _unscale_one(re, im, cells, step, upper)
+                _mix_one(re, im, cells, step, upper, lower, begin, end)
         elif several:
-            _return(re, im, cells, step, upper, lower, kept, room, slopes)
-        elif many:
-            _return_many(re, im, cells, step, upper, lower, kept, room, slopes)
+            _scale_several(re, im, cells, step, upper, begin, end, held, -1 - lower)
         else:
-            _return_1(re, im, cells, step, upper, lower, kept, room, slopes)
-    if many:
-        for place in range(begin, end):
-            step = np.uintp(place)
-            if met[step] and lowers[step] >= 0:
-                _fold(kept, place - begin, step, slopes)
+            _scale_one(re, im, cells, step, upper, begin, end, held, -1 - lower)
+
+
+@helper
+def _back(places, spans, cells, inverses, several, state, held, turning, slopes, missed):
+    """Send fields and gradient back through all steps, and add up what each has to do with the other."""
+    re, im, back_re, back_im = state[0], state[1], state[2], state[3]
+    for place in range(places.shape[1] - 1, -1, -1):
+        step = np.uintp(place)
+        upper, lower, begin, end = places[0, step], places[1, step], np.intp(spans[0, step]), np.intp(spans[1, step])
+        if begin >= end:
+            continue
+        if lower < 0:
+            index = -1 - lower
+            if several:
+                _unscale_several(re, im, back_re, back_im, cells, step, upper, begin, end, held, index, slopes, missed)
+            else:
+                _unscale_one(re, im, back_re, back_im, cells, step, upper, begin, end, held, index, slopes, missed)
+        elif several and turning:
+            _turn_several(re, im, back_re, back_im, cells, inverses, step, upper, lower, begin, end, slopes)
+        elif several:
+            _return_several(re, im, back_re, back_im, cells, inverses, step, upper, lower, begin, end, slopes)
+        elif turning:
+            _turn_one(re, im, back_re, back_im, cells, inverses, step, upper, lower, begin, end, slopes)
+        else:
+            _return_one(re, im, back_re, back_im, cells, inverses, step, upper, lower, begin, end, slopes)
+
+
+@helper
+def _invert(cells, several, inverses):
+    """T^-1 of every step, of a tile or of several."""
+    for step in range(0, len(inverses), 1 if several else BYTES // cells.itemsize):
+        if several:
+            _invert_several(cells, step, inverses)
+        else:
+            _invert_one(cells, step, inverses)
 
 
 @helper
@@ -745,7 +761,7 @@ def _fill(turns, ratios, given, several, tile, places, ranks, cells):
         return cells
     if given.size:
         if tile % BLOCK == 0:
-            _swap(given, tile, places, cells, inward=True)
+            _swap(given, tile, ranks, cells, inward=True)
         return _own(tile, len(ranks), given.shape[2], cells)
     for step in range(0, len(ranks), BYTES // cells.itemsize):
         _fill_one(turns, ratios, step, tile, cells, ranks)
@@ -760,24 +776,26 @@ def _own(tile, room, tiles, blocks):
 
 
 @helper
-def _swap(given, first, places, blocks, inward):
+def _swap(given, first, ranks, blocks, inward):
     """Copy T of BLOCK tiles from `first` on out of what is given, (4, steps, tiles, 2), or back into it."""
-    tiles = given.shape[2]
-    count = min(BLOCK, tiles - first)
-    room, half = len(blocks) // min(BLOCK, tiles), BYTES // blocks.itemsize // 2
-    whole = count - count % half
-    for place in range(places.shape[1]):
-        step = places[2, place]
-        for own in range(0, whole, half):
-            if inward:
-                _take_half(given, step, first + own, blocks, own * room + place, room)
-            else:
-                _give_half(given, step, first + own, blocks, own * room + place, room)
-        for own in range(whole, count):
-            if inward:
-                _take_one(given, step, first + own, blocks, own * room + place, room)
-            else:
-                _give_one(given, step, first + own, blocks, own * room + place, room)
+    steps, tiles = given.shape[1], given.shape[2]
+    count, half = min(BLOCK, tiles - first), BYTES // blocks.itemsize // 2
+    # Half a vector lies side by side: of tiles; or of steps, where there is one
+    ahead, room = (half, 0) if tiles == 1 else (1, len(blocks) // min(BLOCK, tiles))
+    for step in range(0, steps, ahead):
+        for own in range(0, count, 1 if tiles == 1 else half):
+            if step + ahead <= steps and (tiles == 1 or own + half <= count):
+                if inward:
+                    _take_half(given, step, first + own, blocks, ranks, own, ahead // half, room)
+                else:
+                    _give_half(given, step, first + own, blocks, ranks, own, ahead // half, room)
+                continue
+            for more in range(steps - step if tiles == 1 else count - own):
+                at, tile = (step + more, own) if tiles == 1 else (step, own + more)
+                if inward:
+                    _take_one(given, at, first + tile, blocks, ranks, tile, 0, room)
+                else:
+                    _give_one(given, at, first + tile, blocks, ranks, tile, 0, room)
 
 
 @helper
@@ -787,98 +805,89 @@ def _group(index, lanes, tiles, several):
 
 
 @compiled
-def forward(places, ranks, parts, turns, ratios, given, fields, out, several, state, cells):
+def forward(places, ranks, turns, ratios, given, fields, out, several, state, cells, came, spans):
     """out <- fields behind the last step.
 
     places (3, steps), in the order that light takes: where the rows start that a step mixes, in `state`, and the step's
-    number; with -1 as the second, it multiplies the first by its T00. ranks: of every number, its place in that order.
-    turns, ratios: of every number, as `_fill_one` and `_fill_several` have them; or given (4, steps, tiles, 2) in their
-    stead. fields, out: (tiles, modes, inputs), (modes, inputs, tiles) where several; one tile of fields is for all,
-    empty fields are the identity. parts (parts, 3): the first step of each, and the first and last row that it touches;
-    and an end. state (2, modes, pieces, lanes) and cells are room.
+    number; with -1 - k as the second, it is the k-th that multiplies the first by its T00. ranks: of every number, its
+    place in that order. turns, ratios: of every number, as `_fill_one` and `_fill_several` have them; or given
+    (4, steps, tiles, 2) in their stead. fields, out: (tiles, modes, inputs), (modes, inputs, tiles) where several; one
+    tile of fields is for all, empty fields are the identity. state (4, modes, pieces, lanes), cells, came and spans are
+    room.
     """
     old = _flush()
-    re, im, nothing = state[0], state[1], np.empty((0, 4, 1, 1), state.dtype)
-    met = np.empty(places.shape[1], np.bool_)
+    re, im, nothing = state[0], state[1], np.empty((0, 2, 1, 1), state.dtype)
     pieces, lanes = re.shape[1], re.shape[2]
+    ends = np.empty((2, pieces), np.int64)
     inputs, tiles = (out.shape[1], out.shape[2]) if several else (out.shape[2], out.shape[0])
     for index in range((tiles + lanes - 1) // lanes if several else tiles):
         group = _group(index, lanes, tiles, several)
         cell = _fill(turns, ratios, given, several, group, places, ranks, cells)
-        for first in range(0, inputs, pieces if several else pieces * lanes):
-            low, high = _enter(fields, several, group, first, re, im)
-            for part in range(len(parts) - 1):
-                low, high = _through(places, parts, part, cell, several, re, im, low, high, met, nothing)
+        for turn, first in enumerate(range(0, inputs, pieces if several else pieces * lanes)):
+            _enter(fields, several, group, first, re, im, ends)
+            _reach(places, pieces * lanes, ends, came[turn], spans[turn])
+            _through(places, spans[turn], cell, several, re, im, nothing)
             _leave(re, im, out, several, group, first)
     _mode(old)
 
 
 @compiled
 def backward(
-    places, ranks, parts, turns, ratios, given, fields, gradient, angles, entries, several, state, cells, slopes,
-    stages, kept,
+    places, ranks, turns, ratios, given, fields, out, gradient, angles, entries, several, state, cells, came, spans,
+    inverses, slopes, held,
 ):  # fmt: skip
     """angles <- dL/dtheta and dL/dphi of every step, or entries <- dL/dT, as torch has it, laid out as `given`.
 
-    gradient: dL/d(fields behind the last step), laid out as they are. The fields are computed once more, and what a
-    part meets of its rows is held in `stages`; then part by part. No step is inverted, so that loss is no matter. state
-    (4, modes, pieces, lanes) holds fields and gradient; angles are (2, steps, tiles), (2, tiles, steps) else.
+    gradient: dL/d(fields behind the last step), laid out as they are; angles are (2, steps, tiles), (2, tiles, steps)
+    else. The fields go back with it, through T^-1, so that none need be kept but those that scales change: they may be
+    0 behind. `out`, where it is not empty, has those behind the last step, so that without scales none are computed.
+    Returns whether the fields were in front what they had been, but for rounding: else the gradient is of no use.
     """
     old = _flush()
     re, im, back_re, back_im = state[0], state[1], state[2], state[3]
-    nothing, last = np.empty((0, 4, 1, 1), state.dtype), len(parts) - 2
-    met, ends = np.empty(places.shape[1], np.bool_), np.empty((last + 1, 2), np.int64)
+    good, turning, known = True, angles.size > 0, out.size > 0 and not len(held)
     pieces, lanes = re.shape[1], re.shape[2]
+    missed, ends = np.empty((2, lanes), state.dtype), np.empty((2, pieces), np.int64)
+    least = np.finfo(state.dtype).eps ** (2 / 3)
     inputs, tiles = (gradient.shape[1], gradient.shape[2]) if several else (gradient.shape[2], gradient.shape[0])
     for index in range((tiles + lanes - 1) // lanes if several else tiles):
         group = _group(index, lanes, tiles, several)
         cell = _fill(turns, ratios, given, several, group, places, ranks, cells)
+        _invert(cell, several, inverses)
         own = slopes if several else _own(group, len(ranks), len(slopes) // len(ranks), slopes)
-        own[:] = 0
-        for first in range(0, inputs, pieces if several else pieces * lanes):
-            low, high = _enter(fields, several, group, first, re, im)
-            held = 0
-            for part in range(last + 1):
-                ends[part, 0], ends[part, 1] = low, high
-                top, count = parts[part, 1], _height(parts, part)
-                _copy(stages, held, re, top, count)
-                _copy(stages, held + count, im, top, count)
-                held += 2 * count
-                if part < last:
-                    low, high = _through(places, parts, part, cell, several, re, im, low, high, met, nothing)
-            _enter(gradient, several, group, first, back_re, back_im)
-            for part in range(last, -1, -1):
-                top, count = parts[part, 1], _height(parts, part)
-                held -= 2 * count
-                low, high = ends[part, 0], ends[part, 1]
-                if _lit(parts, part, re, low, high) == DARK:
-                    continue
-                _copy(re, top, stages, held, count)
-                _copy(im, top, stages, held + count, count)
-                _through(places, parts, part, cell, several, re, im, low, high, met, kept)
-                _back(places, parts, part, cell, several, back_re, back_im, met, kept, own)
+        own[:], missed[:] = 0, 0
+        for turn, first in enumerate(range(0, inputs, pieces if several else pieces * lanes)):
+            _enter(fields, several, group, first, re, im, ends)
+            span = spans[turn]
+            _reach(places, pieces * lanes, ends, came[turn], span)
+            if known:
+                _enter(out, several, group, first, re, im, ends)
+            else:
+                _through(places, span, cell, several, re, im, held)
+            _enter(gradient, several, group, first, back_re, back_im, ends)
+            _back(places, span, cell, inverses, several, state, held, turning, own, missed)
+            _enter(fields, several, group, first, back_re, back_im, ends)
+            low, high = ends[0].min(), ends[1].max() + 1
+            _compare(re, im, back_re, back_im, low * pieces * lanes, high * pieces * lanes, missed)
+        for lane in range(lanes):
+            good &= missed[0, lane] <= least * least * missed[1, lane]
         if entries.size:
-            _give_back(places, slopes, several, group, entries)
+            _give_back(places, ranks, slopes, several, group, entries)
         else:
-            _pull(turns, ratios, places, own, cells, several, group, angles)
+            _pull(turns, ratios, places, own, cell, several, group, angles)
     _mode(old)
+    return good
 
 
 @helper
-def _height(parts, part):
-    """How many rows a part may touch."""
-    return parts[part, 2] - parts[part, 1] + 1
-
-
-@helper
-def _give_back(places, slopes, several, group, entries):
+def _give_back(places, ranks, slopes, several, group, entries):
     """The gradient in the entries of T."""
     tiles = entries.shape[2]
     if several:
         for place in range(places.shape[1]):
             _give(entries, places[2, place], group, slopes, place)
     elif group % BLOCK == BLOCK - 1 or group == tiles - 1:
-        _swap(entries, group - group % BLOCK, places, slopes, inward=False)
+        _swap(entries, group - group % BLOCK, ranks, slopes, inward=False)
 
 
 @helper
@@ -902,10 +911,11 @@ def _pull(turns, ratios, places, slopes, cells, several, group, angles):
             ratios[3, group, step],
         )
         g = slopes[place, :, 0]
-        real, imag = er * fr - ei * fi, er * fi + ei * fr
-        theta = cc * (g[1] * real - g[0] * imag)
-        phi = g[1] * cells[place, 0, 0] - g[0] * cells[place, 1, 0]
-        if places[1, place] >= 0:
-            theta += ss * (g[6] * ei - g[7] * er) - cs * (g[2] * er + g[3] * ei) - sc * (g[4] * real + g[5] * imag)
-            phi += g[5] * cells[place, 4, 0] - g[4] * cells[place, 5, 0]
+        if places[1, place] < 0:
+            real, imag = er * fr - ei * fi, er * fi + ei * fr
+            theta = cc * (g[1] * real - g[0] * imag)
+            phi = g[1] * cells[place, 0, 0] - g[0] * cells[place, 1, 0]
+        else:
+            cos2, sin2, both = cc * cc + cs * cs, sc * sc + ss * ss, cc * sc + cs * ss
+            theta, phi = (cos2 * g[0] + sin2 * g[1] + both * g[2]) / (cos2 + sin2), g[3]
         angles[0, group, step], angles[1, group, step] = theta, phi

@@ -28,8 +28,7 @@ Fields = Complex[Tensor, "modes inputs tiles"]
 FORWARD = ((("o2", "o3"), ("o1", "o3")), (("o2", "o4"), ("o1", "o4")))
 KNOWN: dict[int, dict[tuple, "Layout"]] = {}
 SMALL = 32  # modes up to which tiles are lanes: what they do fills a cache
-KEPT = 16 << 10  # bytes of fields that a gradient keeps at a time: what leaves room in the first cache
-KEPT_BY_MANY = 1152 << 10  # the same where tiles are lanes: their meshes are small, and fit in the second cache whole
+NEAR = 4 << 10  # bytes of the real parts of the rows of a few steps: with the rest they leave room in the first cache
 REFLECTED = tuple((a, b) for side in (("o1", "o2"), ("o3", "o4")) for a in side for b in side)
 
 
@@ -61,9 +60,9 @@ def propagate(topology: Topology, cells: CellMatrix, fields: Fields, crossing: f
         layout = Layout.of(topology.rows, *fields.shape, fields.dtype.to_real())
         # By way of autograd it takes as long as 64 modes
         if cells.requires_grad and torch.is_grad_enabled():
-            out = _Columns.apply(cells, fields, layout)
+            out = _Columns.apply(cells, fields, topology.rows, layout)
         else:
-            out = layout.sent(layout.pack_cells(cells), layout.pack(fields, shared=True))
+            out = layout.unpack(layout.sent(layout.pack_cells(cells), layout.pack(fields, shared=True)))
         return out[topology.exits] if topology.orders else out
     return deque(stages(topology, cells, fields, crossing), maxlen=1)[0]
 
@@ -101,16 +100,15 @@ class Layout:
         if self.several:
             self.pieces = min(max(2, 256 // modes), 8, ahead)
         else:
-            self.pieces = columns.MANY if ahead >= columns.MANY else 1
-        kept = (KEPT_BY_MANY if self.several else KEPT) // (4 * self.pieces * columns.BYTES)
-        order, parts = parted(rows, max(1, kept))
-        places = np.where(rows < 0, -1, rows * (self.pieces * self.lanes))
+            self.pieces = min(columns.MANY, ahead)
+        order = parted(rows, max(1, NEAR // (self.pieces * columns.BYTES)))
+        places, alone = rows * (self.pieces * self.lanes), rows[:, 1] < 0
+        places[alone, 1] = -1 - np.arange(alone.sum())
         ranks = np.arange(self._whole(self.steps))
         ranks[order] = np.arange(self.steps)
         # What every run is told of the way that light takes
-        self.way = np.column_stack((places, np.arange(self.steps)))[order].T.copy(), ranks, parts
-        self.held = 2 * int((parts[:-1, 2] - parts[:-1, 1] + 1).sum())
-        self.most = int(np.diff(parts[:, 0]).max(initial=0))
+        self.way = np.column_stack((places, np.arange(self.steps)))[order].T.copy(), ranks
+        self.held = int(alone.sum())
         # What stands for phases, for given steps, and for the fields of the identity
         self.no_phases, self.no_cells = self._empty(0, 0, 0), self._empty(0, 0, 0, 0)
         self.identity = torch.empty(0, 0, 0, dtype=dtype.to_complex()).numpy()
@@ -166,16 +164,16 @@ class Layout:
         held = np.ascontiguousarray(cells.detach().resolve_conj().numpy())
         return held.view(self.no_phases.dtype).reshape(4, self.steps, self.tiles, 2)
 
-    def sent(self, given: np.ndarray, fields: np.ndarray) -> Fields:
-        """Fields behind the last step, by T."""
+    def sent(self, given: np.ndarray, fields: np.ndarray) -> np.ndarray:
+        """Fields behind the last step, by T, laid out as `pack` does."""
         return self.forward(self.no_phases, self.no_phases, given, fields)
 
-    def forward(self, turns: np.ndarray, ratios: np.ndarray, given: np.ndarray, fields: np.ndarray) -> Fields:
-        """`columns.forward`: fields behind the last step, by phases or by what is given."""
+    def forward(self, turns: np.ndarray, ratios: np.ndarray, given: np.ndarray, fields: np.ndarray) -> np.ndarray:
+        """`columns.forward`: fields behind the last step, by phases or by what is given, laid out."""
         out, room = np.empty(self.shape, self.complex), self.take()
-        columns.forward(*self.way, turns, ratios, given, fields, out, self.several, *room[:2])
+        columns.forward(*self.way, turns, ratios, given, fields, out, self.several, *room[:4])
         self.rooms.append(room)
-        return self.unpack(out)
+        return out
 
     def backward(
         self,
@@ -183,49 +181,51 @@ class Layout:
         ratios: np.ndarray,
         given: np.ndarray,
         fields: np.ndarray,
+        out: np.ndarray,
         gradient: Fields,
         into: tuple[np.ndarray, np.ndarray],
-    ) -> None:
+    ) -> bool:
         """`columns.backward`: the gradient in phases, or in what was given, `into` the one that is not empty."""
         room = self.take()
-        columns.backward(*self.way, turns, ratios, given, fields, self.pack(gradient), *into, self.several, *room)
+        good = columns.backward(
+            *self.way, turns, ratios, given, fields, out, self.pack(gradient), *into, self.several, *room
+        )
         self.rooms.append(room)
+        return good
 
     def take(self) -> tuple[np.ndarray, ...]:
-        """Working memory, from `rooms`: state, cell; and slopes, stages, what lies between two cuts."""
+        """Working memory, from `rooms`: state, cells, came, spans; and inverses, slopes, held."""
         if self.rooms:
             return self.rooms.pop()
         # T of what runs at once; where tiles run one by one, those are copied that share a line of the cache
         once = (1, self.lanes) if self.several else (min(columns.BLOCK, self.tiles), 1)
         each = self.steps if self.several else self._whole(self.steps)
+        turns = -(-self.inputs // (self.pieces if self.several else self.pieces * self.lanes))
         return (
             self._empty(4, self.modes, self.pieces, self.lanes),
             self._empty(once[0] * each, 8, once[1]),
+            np.full((turns, 2, self.pieces), -1),
+            np.empty((turns, 2, self.steps), np.uint8),
+            self._empty(each, 8, once[1]),
             self._empty(once[0] * each, 8, once[1]),
-            self._empty(self.held, self.pieces, self.lanes),
-            self._empty(self.most, 4, self.pieces, self.lanes),
+            self._empty(self.held, 2, self.pieces, self.lanes),
         )
 
 
-def parted(rows: Int[np.ndarray, "steps 2"], most: int) -> tuple[Int[np.ndarray, " steps"], Int[np.ndarray, "ends 3"]]:
-    """Return an order in which light can take the steps, and its parts: first step, first and last row; and an end.
+def parted(rows: Int[np.ndarray, "steps 2"], most: int) -> Int[np.ndarray, " steps"]:
+    """Return an order in which light can take the steps, part by part: a part works in the first cache.
 
-    A part is a few columns of neighbouring rows, moved up by one a column, about `most` steps: it works in the first
-    cache. Steps that mix rows that are no neighbours stay in the order that they are in.
+    It is a few columns of neighbouring rows, moved up by one a column, about `most` steps. Steps that mix rows that are
+    no neighbours stay in the order that they are in.
     """
     upper, lower = rows[:, 0], np.where(rows[:, 1] < 0, rows[:, 0], rows[:, 1])
     tops, bottoms = np.minimum(upper, lower), np.maximum(upper, lower)
-    if len(rows) and (bottoms - tops).max() <= 1:
-        width = 1 << (most.bit_length() // 2)
-        column = _columns(tops, bottoms)
-        group, moved = column // width, (tops + column % width) // max(2, 2 * most // width)
-        order = np.lexsort((tops, column, moved, group))
-        changes = (np.diff(group[order]) != 0) | (np.diff(moved[order]) != 0)
-        starts = np.append(0, np.flatnonzero(changes) + 1)
-    else:
-        order, starts = np.arange(len(rows)), np.arange(0, len(rows), max(most, bottoms.max(initial=0)))
-    first, last = (f.reduceat(side[order], starts) for f, side in ((np.minimum, tops), (np.maximum, bottoms)))
-    return order, np.append(np.column_stack((starts, first, last)), [[len(rows), 0, 0]], 0)
+    if (bottoms - tops).max(initial=0) > 1:
+        return np.arange(len(rows))
+    width = 1 << (most.bit_length() // 2)
+    column = _columns(tops, bottoms)
+    group, moved = column // width, (tops + column % width) // max(2, 2 * most // width)
+    return np.lexsort((tops, column, moved, group))
 
 
 def _columns(tops: Int[np.ndarray, " steps"], bottoms: Int[np.ndarray, " steps"]) -> Int[np.ndarray, " steps"]:
@@ -263,7 +263,7 @@ class Steps:
         self.layout = Layout.of(rows, modes, modes, ratios.shape[2], ratios.dtype)
         room, shown = self.layout.heaters(4)
         shown.copy_(ratios)
-        self.ratios, self.arms = room.numpy(), arms
+        self.rows, self.ratios, self.arms = rows, room.numpy(), arms
 
     def __call__(
         self, theta: Float[Tensor, "steps tiles"], phi: Float[Tensor, "steps tiles"]
@@ -286,35 +286,61 @@ class Steps:
         """dL/dtheta and dL/dphi from dL/dT, as torch has it; T itself need not have been asked for."""
         if self.exits is not None:
             gradient = torch.empty_like(gradient).index_copy_(0, self.exits, gradient)
-        return self.pull_rows(turns, gradient)
+        return self.pull_rows(turns, gradient, self.layout.identity)
 
     def pull_rows(
-        self, turns: np.ndarray, gradient: Complex[Tensor, "modes modes tiles"]
+        self, turns: np.ndarray, gradient: Complex[Tensor, "modes modes tiles"], out: np.ndarray
     ) -> Float[Tensor, "2 steps tiles"]:
-        """`pull` from the gradient in the rows, wherever their light leaves."""
+        """`pull` from the gradient in the rows, wherever their light leaves; `out`: those of T, laid out, or empty."""
         layout = self.layout
         angles, shown = layout.heaters(2)
         into = angles.numpy(), layout.no_cells
-        layout.backward(turns, self.ratios, layout.no_cells, layout.identity, gradient, into)
+        if not layout.backward(turns, self.ratios, layout.no_cells, layout.identity, out, gradient, into):
+            shown.copy_(self._remember(turns, gradient))
         return shown
+
+    def _remember(self, turns: np.ndarray, gradient: Complex[Tensor, "modes modes tiles"]) -> Tensor:
+        """`pull_rows` by what each step meets."""
+        (er, ei, fr, fi), (cc, cs, sc, ss) = (
+            torch.from_numpy(room if self.layout.several else room[..., : self.layout.steps].swapaxes(1, 2))
+            for room in (turns, self.ratios)
+        )
+        light = torch.eye(self.layout.modes, dtype=gradient.dtype)[..., None].expand(-1, -1, self.layout.tiles)
+
+        def turn(angle: Tensor) -> Tensor:
+            return torch.polar(torch.ones_like(angle), angle)
+
+        def rows(more: Float[Tensor, "2 steps tiles"]) -> Tensor:
+            # T as in `columns`, where e and f are turned by these angles more
+            e, f = torch.complex(er, ei) * turn(more[0]), torch.complex(fr, fi) * turn(more[1])
+            t = ((cc * e - ss) * f, 1j * (cs * e + sc)), (1j * (sc * e + cs) * f, cc - ss * e)
+            return by_steps(self.rows, torch.stack([torch.stack(row) for row in t]), light)
+
+        return _slope(rows, torch.zeros(2, *er.shape, dtype=er.dtype), gradient)
 
 
 class _Columns(torch.autograd.Function):
     """Steps given by their T, with the gradient in it."""
 
     @staticmethod
-    def forward(ctx: Any, cells: Tensor, fields: Tensor, layout: Layout) -> Tensor:  # noqa: ANN401
-        ctx.layout, ctx.sent = layout, (layout.pack_cells(cells), layout.pack(fields, shared=True))
-        ctx.save_for_backward(cells, fields)
-        return layout.sent(*ctx.sent)
+    def forward(ctx: Any, cells: Tensor, fields: Tensor, rows: np.ndarray, layout: Layout) -> Tensor:  # noqa: ANN401
+        ctx.layout, ctx.rows = layout, rows
+        ctx.sent = layout.pack_cells(cells), layout.pack(fields, shared=True)
+        ctx.out = layout.sent(*ctx.sent)
+        out = layout.unpack(ctx.out)
+        ctx.save_for_backward(cells, fields, out)
+        return out
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401  # pyright: ignore[reportIncompatibleMethodOverride]
-        layout, cells = ctx.layout, ctx.saved_tensors[0]  # which refuse if they have changed since
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401  # pyright: ignore[reportIncompatibleMethodOverride]
+        layout, (cells, fields, _) = ctx.layout, ctx.saved_tensors  # which refuse if they have changed since
         none, entries = layout.no_phases, np.empty(ctx.sent[0].shape, ctx.sent[0].dtype)
-        layout.backward(none, none, *ctx.sent, gradients[0], (none, entries))
-        return torch.from_numpy(entries.view(layout.complex).reshape(cells.shape)), None, None
+        if layout.backward(none, none, *ctx.sent, ctx.out, gradients[0], (none, entries)):
+            slope = torch.from_numpy(entries.view(layout.complex).reshape(cells.shape))
+        else:
+            slope = _slope(lambda t: by_steps(ctx.rows, t, fields), cells.detach(), gradients[0])
+        return slope, None, None, None
 
 
 class _Phases(torch.autograd.Function):
@@ -323,13 +349,36 @@ class _Phases(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, theta: Tensor, phi: Tensor, steps: Steps) -> Tensor:  # noqa: ANN401
         ctx.turns, ctx.steps, layout = steps.turns(theta, phi), steps, steps.layout
-        return layout.forward(ctx.turns, steps.ratios, layout.no_cells, layout.identity)
+        ctx.out = layout.forward(ctx.turns, steps.ratios, layout.no_cells, layout.identity)
+        out = layout.unpack(ctx.out)
+        ctx.save_for_backward(out)
+        return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401  # pyright: ignore[reportIncompatibleMethodOverride]
-        theta, phi = ctx.steps.pull_rows(ctx.turns, gradients[0])
+        _ = ctx.saved_tensors  # which refuses if T has changed since
+        theta, phi = ctx.steps.pull_rows(ctx.turns, gradients[0], ctx.out)
         return theta, phi, None
+
+
+def by_steps(rows: Int[np.ndarray, "steps 2"], cells: Complex[Tensor, "2 2 steps tiles"], fields: Fields) -> Fields:
+    """Fields behind the last step, step by step, for a gradient that needs what each meets: where light is lost."""
+    light = list(fields)
+    for step, (upper, lower) in enumerate(rows):
+        (a, b), (c, d) = cells[:, :, step]
+        x = light[upper]
+        if lower < 0:
+            light[upper] = a * x
+        else:
+            light[upper], light[lower] = a * x + b * light[lower], c * x + d * light[lower]
+    return torch.stack(light)
+
+
+def _slope(function: Callable[[Tensor], Tensor], at: Tensor, gradient: Tensor) -> Tensor:
+    with torch.enable_grad():
+        leaf = at.requires_grad_()
+        return torch.autograd.grad(function(leaf), leaf, gradient)[0]
 
 
 def stages(topology: Topology, cells: CellMatrix, fields: Fields, crossing: float = 1.0) -> Iterator[Fields]:

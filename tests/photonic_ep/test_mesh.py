@@ -11,8 +11,9 @@ from scipy.linalg import hadamard
 from scipy.stats import ortho_group, unitary_group
 
 from photonic_ep import Imperfections, Topology, clements, decompose, fftnet, models, reck
+from photonic_ep.mesh import kernel
 from photonic_ep.mesh.heat import grid
-from photonic_ep.mesh.kernel import cell_matrix, parted, propagate, stages
+from photonic_ep.mesh.kernel import Steps, by_steps, cell_matrix, couplers, parted, propagate, stages
 
 SHAPES = [clements, reck]
 
@@ -260,19 +261,83 @@ def test_compiled_columns_are_those_of_torch(source, shape, modes, dtype, inputs
 def test_steps_in_parts_keep_the_order_of_light(topology, most):
     """Lossy crossings, steps on one row, are among them; steps of different rows may change places."""
     rows = np.concatenate([topology.steps(lossy=True).rows, [(mode, -1) for mode in range(topology.modes)]])
-    order, parts = parted(rows, most)
+    order = parted(rows, most)
     assert sorted(order) == list(range(len(rows)))
     sets = [{row for row in rows[step] if row >= 0} for step in order]
     for mode in range(topology.modes):
         met = [step for step, touched in zip(order, sets, strict=True) if mode in touched]
         assert met == sorted(met)
-    starts, tops, bottoms = parts.T
-    assert starts[0] == 0
-    assert starts[-1] == len(rows)
-    for begin, end, top, bottom in zip(starts, starts[1:], tops, bottoms, strict=False):
-        assert begin < end
-        touched = set[int]().union(*sets[begin:end])
-        assert (min(touched), max(touched)) == (top, bottom)
+
+
+@pytest.mark.parametrize("tiles", [3, 21])
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize(("loss_db", "taken_back"), [(0.5, True), (40.0, True), (90.0, False), (math.inf, False)])
+def test_light_that_is_lost_on_the_way_has_its_gradient(source, monkeypatch, loss_db, taken_back, given, tiles):
+    """Where fields do not come back through the inverse as they went in, they are remembered instead."""
+    remembered = []
+    monkeypatch.setattr(kernel, "by_steps", lambda *args, whole=by_steps: remembered.append(1) or whole(*args))
+    topology = clements(9)
+    theta, phi = (6 * torch.rand(len(topology.mzis), tiles, generator=source) for _ in range(2))
+    lost = torch.full_like(theta, 0.1)
+    lost[5] = loss_db
+    arms = torch.stack([10 ** (-lost / 20), torch.ones_like(lost)])
+    none = torch.zeros_like(theta)
+    steps = Steps(topology.rows, 9, couplers(none, none), arms=arms)
+    turns = [arm * torch.exp(1j * angle) for arm, angle in zip(arms, (theta, phi), strict=True)]
+
+    def cells(e, f):
+        return torch.stack([torch.stack([(e - 1) * f, 1j * (e + 1)]), torch.stack([1j * (e + 1) * f, 1 - e])]) / 2
+
+    weight = torch.randn(9, 9, tiles, generator=source, dtype=torch.complex64)
+    light = torch.eye(9, dtype=torch.complex64)[:, :, None].expand(9, 9, tiles)
+    if given:
+        leaf = cells(*turns).requires_grad_()
+        found = torch.autograd.grad(propagate(topology, leaf, light), leaf, weight)
+        leaf = cells(*turns).to(torch.complex128).requires_grad_()
+        wanted = torch.autograd.grad(
+            list(stages(topology, leaf, light.to(torch.complex128)))[-1], leaf, weight.to(torch.complex128)
+        )
+    else:
+        angles = theta.requires_grad_(), phi.requires_grad_()
+        found = torch.autograd.grad(steps(*angles), angles, weight)
+        double = [angle.detach().double().requires_grad_() for angle in angles]
+        leaf = cells(*(arm * torch.exp(1j * angle) for arm, angle in zip(arms.double(), double, strict=True)))
+        out = list(stages(topology, leaf, light.to(torch.complex128)))[-1]
+        wanted = torch.autograd.grad(out, double, weight.to(torch.complex128))
+    assert bool(remembered) is not taken_back
+    for mine, theirs in zip(found, wanted, strict=True):
+        torch.testing.assert_close(mine.to(theirs.dtype), theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("tiles", [3, 21])
+def test_attenuators_that_let_nothing_through_have_their_gradient(source, monkeypatch, tiles):
+    """No light is behind them: what was in front is held, and goes back from there."""
+    monkeypatch.setattr(kernel, "by_steps", lambda *_: pytest.fail("fields were not taken back"))
+    mesh = clements(19).rows
+    rows = np.concatenate([mesh, [(mode, -1) for mode in range(19)], mesh])
+    theta, phi = (6 * torch.rand(len(rows), tiles, generator=source, dtype=torch.float64) for _ in range(2))
+    theta[len(mesh) : len(mesh) + 12] = 0
+    errors = 0.1 * torch.randn(2, len(rows), tiles, generator=source, dtype=torch.float64)
+    errors[:, len(mesh) : len(mesh) + 19] = 0
+    arms = 0.9 + 0.1 * torch.rand(2, len(rows), tiles, generator=source, dtype=torch.float64)
+    arms[0, len(mesh) : len(mesh) + 12] = 1
+    ratios, angles = couplers(*errors, kept=0.97), (theta.requires_grad_(), phi.requires_grad_())
+    steps = Steps(rows, 19, ratios, arms=arms)
+    weight = torch.randn(19, 19, tiles, generator=source, dtype=torch.complex128)
+    t, results = steps(*angles), []
+    results.append((t.detach(), *torch.autograd.grad(t, angles, weight)))
+    results.append((t.detach(), *steps.pull(steps.turns(*(angle.detach() for angle in angles)), weight)))
+    e, f = (arm * torch.exp(1j * angle) for arm, angle in zip(arms, angles, strict=True))
+    cc, cs, sc, ss = ratios
+    cells = torch.stack(
+        [torch.stack([(cc * e - ss) * f, 1j * (cs * e + sc)]), torch.stack([1j * (sc * e + cs) * f, cc - ss * e])]
+    )
+    assert cells[0, 0, len(mesh)].abs().max() < 1e-15
+    t = by_steps(rows, cells, torch.eye(19, dtype=torch.complex128)[:, :, None].expand(19, 19, tiles))
+    wanted = (t.detach(), *torch.autograd.grad(t, angles, weight))
+    for mine in results:
+        for value, its in zip(mine, wanted, strict=True):
+            torch.testing.assert_close(value, its, rtol=1e-12, atol=1e-12)
 
 
 def test_a_gradient_that_is_one_for_all_tiles_reaches_each(source):
