@@ -24,7 +24,7 @@ intrinsic: Any = extending.intrinsic
 # Of a vector. Of 64 that the processor has not, half would spill out of its registers
 BYTES = 64 if get_host_cpu_features().get("avx512f") else 32
 MANY = 512 // BYTES  # vectors of inputs, at most, that share what is read of one tile's step
-BLOCK = 8  # tiles whose entries share a line of the cache
+LINE = 64  # bytes of a line of the cache
 FLUSH = 0x8040  # x86: results and operands too small for normal numbers are 0, for they take a hundred times as long
 SUM = ("contract", "reassoc", "nsz")
 
@@ -307,9 +307,6 @@ def _returns(several: bool, turning: bool) -> Callable[..., Any]:
             def add(entry: int, *products: tuple[Any, Any], less: tuple[tuple[Any, Any], ...]) -> None:
                 builder.store(v.total(*products, less=less, start=builder.load(sums[entry])), sums[entry])
 
-            def undo(piece: Any) -> None:
-                v.mix(inverse, light, piece)
-
             def slope(piece: Any) -> None:
                 # g, k: gradient at the outputs; x, u: the fields at the inputs. dL/dT_ab = sum of g_a conj(x_b)
                 gr, gi, kr, ki = (v.load(row, piece) for row in back)
@@ -318,6 +315,7 @@ def _returns(several: bool, turning: bool) -> Callable[..., Any]:
                 for entry, ((a, b), (c, d)) in enumerate(pairs):
                     add(2 * entry, (a, c), (b, d), less=())
                     add(2 * entry + 1, (b, c), less=((a, d),))
+                v.mix(t, back, piece, back=True)
 
             def turn(piece: Any) -> None:
                 # y, z: the fields at the outputs. Sums of Im(conj(y) g), Im(conj(z) k), Re(conj(z) g - conj(y) k)
@@ -326,18 +324,17 @@ def _returns(several: bool, turning: bool) -> Callable[..., Any]:
                 add(0, (yr, gi), less=((yi, gr),))
                 add(1, (zr, ki), less=((zi, kr),))
                 add(2, (zr, gr), (zi, gi), less=((yr, kr), (yi, ki)))
-
-            def give(piece: Any) -> None:
                 v.mix(t, back, piece, back=True)
 
-            def enter(piece: Any) -> None:
-                # And, in front, the first sum of what enters by the upper input
-                give(piece)
-                (gr, gi), (xr, xi) = ([v.load(row, piece) for row in rows[:2]] for rows in (back, light))
-                add(3, (xr, gi), less=((xi, gr),))
+            def undo(piece: Any) -> None:
+                v.mix(inverse, light, piece)
+                if turning:
+                    # In front, the first sum of what enters by the upper input
+                    (gr, gi), (xr, xi) = ([v.load(row, piece) for row in rows[:2]] for rows in (back, light))
+                    add(3, (xr, gi), less=((xi, gr),))
 
-            # One after the other: all at once would need more registers than there are
-            for body in (turn, undo, enter) if turning else (undo, slope, give):
+            # One after the other: at once they would need more registers than there are
+            for body in (turn, undo) if turning else (undo, slope):
                 v.each(values[9:11], body)
             slopes_ = v.array(signature.args[11], values[11])
             _add_slopes(v, slopes_, values[6], [builder.load(total) for total in sums], several)
@@ -750,7 +747,7 @@ def _invert(cells, several, inverses):
 
 
 @helper
-def _fill(turns, ratios, given, several, tile, places, ranks, cells):
+def _fill(turns, ratios, given, several, tile, places, ranks, cells, block):
     """What every step does, of a tile or of several from there on: as it is given, or by its phases."""
     if several:
         for place in range(places.shape[1]):
@@ -760,28 +757,27 @@ def _fill(turns, ratios, given, several, tile, places, ranks, cells):
                 _fill_several(turns, ratios, places[2, place], tile, cells, place)
         return cells
     if given.size:
-        if tile % BLOCK == 0:
-            _swap(given, tile, ranks, cells, inward=True)
-        return _own(tile, len(ranks), given.shape[2], cells)
+        if tile % block == 0:
+            _swap(given, tile, ranks, cells, block, inward=True)
+        return _own(tile, len(ranks), cells, block)
     for step in range(0, len(ranks), BYTES // cells.itemsize):
         _fill_one(turns, ratios, step, tile, cells, ranks)
     return cells
 
 
 @helper
-def _own(tile, room, tiles, blocks):
-    """What is a tile's of BLOCK tiles' memory."""
-    first = room * (tile % BLOCK) if tiles > 1 else 0
-    return blocks[first : first + room]
+def _own(tile, room, blocks, block):
+    """What is a tile's of the memory of a block of tiles."""
+    return blocks[room * (tile % block) :][:room]
 
 
 @helper
-def _swap(given, first, ranks, blocks, inward):
-    """Copy T of BLOCK tiles from `first` on out of what is given, (4, steps, tiles, 2), or back into it."""
+def _swap(given, first, ranks, blocks, block, inward):
+    """Copy T of a block of tiles from `first` on out of what is given, (4, steps, tiles, 2), or back into it."""
     steps, tiles = given.shape[1], given.shape[2]
-    count, half = min(BLOCK, tiles - first), BYTES // blocks.itemsize // 2
+    count, half = min(block, tiles - first), BYTES // blocks.itemsize // 2
     # Half a vector lies side by side: of tiles; or of steps, where there is one
-    ahead, room = (half, 0) if tiles == 1 else (1, len(blocks) // min(BLOCK, tiles))
+    ahead, room = (half, 0) if tiles == 1 else (1, len(ranks))
     for step in range(0, steps, ahead):
         for own in range(0, count, 1 if tiles == 1 else half):
             if step + ahead <= steps and (tiles == 1 or own + half <= count):
@@ -820,9 +816,10 @@ def forward(places, ranks, turns, ratios, given, fields, out, several, state, ce
     pieces, lanes = re.shape[1], re.shape[2]
     ends = np.empty((2, pieces), np.int64)
     inputs, tiles = (out.shape[1], out.shape[2]) if several else (out.shape[2], out.shape[0])
+    block = LINE // (2 * state.itemsize)
     for index in range((tiles + lanes - 1) // lanes if several else tiles):
         group = _group(index, lanes, tiles, several)
-        cell = _fill(turns, ratios, given, several, group, places, ranks, cells)
+        cell = _fill(turns, ratios, given, several, group, places, ranks, cells, block)
         for turn, first in enumerate(range(0, inputs, pieces if several else pieces * lanes)):
             _enter(fields, several, group, first, re, im, ends)
             _reach(places, pieces * lanes, ends, came[turn], spans[turn])
@@ -850,11 +847,12 @@ def backward(
     missed, ends = np.empty((2, lanes), state.dtype), np.empty((2, pieces), np.int64)
     least = np.finfo(state.dtype).eps ** (2 / 3)
     inputs, tiles = (gradient.shape[1], gradient.shape[2]) if several else (gradient.shape[2], gradient.shape[0])
+    block = min(2 * LINE // (2 * state.itemsize), tiles)  # lines come in pairs
     for index in range((tiles + lanes - 1) // lanes if several else tiles):
         group = _group(index, lanes, tiles, several)
-        cell = _fill(turns, ratios, given, several, group, places, ranks, cells)
+        cell = _fill(turns, ratios, given, several, group, places, ranks, cells, block)
         _invert(cell, several, inverses)
-        own = slopes if several else _own(group, len(ranks), len(slopes) // len(ranks), slopes)
+        own = slopes if several else _own(group, len(ranks), slopes, block)
         own[:], missed[:] = 0, 0
         for turn, first in enumerate(range(0, inputs, pieces if several else pieces * lanes)):
             _enter(fields, several, group, first, re, im, ends)
@@ -872,7 +870,7 @@ def backward(
         for lane in range(lanes):
             good &= missed[0, lane] <= least * least * missed[1, lane]
         if entries.size:
-            _give_back(places, ranks, slopes, several, group, entries)
+            _give_back(places, ranks, slopes, block, several, group, entries)
         else:
             _pull(turns, ratios, places, own, cell, several, group, angles)
     _mode(old)
@@ -880,14 +878,14 @@ def backward(
 
 
 @helper
-def _give_back(places, ranks, slopes, several, group, entries):
+def _give_back(places, ranks, slopes, block, several, group, entries):
     """The gradient in the entries of T."""
     tiles = entries.shape[2]
     if several:
         for place in range(places.shape[1]):
             _give(entries, places[2, place], group, slopes, place)
-    elif group % BLOCK == BLOCK - 1 or group == tiles - 1:
-        _swap(entries, group - group % BLOCK, ranks, slopes, inward=False)
+    elif (group + 1) % block == 0 or group == tiles - 1:
+        _swap(entries, group - group % block, ranks, slopes, block, inward=False)
 
 
 @helper

@@ -197,8 +197,9 @@ class Layout:
         """Working memory, from `rooms`: state, cells, came, spans; and inverses, slopes, held."""
         if self.rooms:
             return self.rooms.pop()
-        # T of what runs at once; where tiles run one by one, those are copied that share a line of the cache
-        once = (1, self.lanes) if self.several else (min(columns.BLOCK, self.tiles), 1)
+        # T of what runs at once; where tiles run one by one, of those that are copied together
+        block = 2 * columns.LINE // self.complex.itemsize
+        once = (1, self.lanes) if self.several else (min(block, self.tiles), 1)
         each = self.steps if self.several else self._whole(self.steps)
         turns = -(-self.inputs // (self.pieces if self.several else self.pieces * self.lanes))
         return (
