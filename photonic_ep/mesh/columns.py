@@ -54,6 +54,11 @@ class _Vectors:
             flat = self.builder.add(flat, index[axis]) if axis < len(index) else flat
         return self.builder.gep(array.data, [flat])
 
+    def entry(self, given: Any, entry: int, step: Any, tile: Any) -> Any:
+        """Where the real part of an entry of T starts, in (2, 2, steps, tiles)."""
+        start = self.place(given, *map(self.number, divmod(entry, 2)), step, tile)
+        return self.builder.bitcast(start, self.kind.element.as_pointer())
+
     def load(self, pointer: Any, piece: Any = None, *, loose: bool = False) -> Any:
         return self.builder.load(self._at(pointer, piece), align=BYTES // self.lanes if loose else BYTES)
 
@@ -534,7 +539,7 @@ def _moves(inward: bool) -> Callable[..., Any]:
             v = _Vectors(context, builder, cells.dtype)
             given_, cells_ = v.array(given, values[0]), v.array(cells, values[3])
             for entry in range(4):
-                start = v.place(given_, v.number(entry), values[1], values[2])
+                start = v.entry(given_, entry, *values[1:3])
                 own = [v.place(cells_, values[4], v.number(2 * entry + side)) for side in (0, 1)]
                 if inward:
                     for part, place in zip(v.parted(start), own, strict=True):
@@ -549,7 +554,7 @@ def _moves(inward: bool) -> Callable[..., Any]:
     return typed
 
 
-# (given, step, tile, cells, place): cells[place] <- T of a step in a vector of tiles, of (4, steps, tiles, 2); or back
+# (given, step, tile, cells, place): cells[place] <- T of a step in a vector of tiles, of (2, 2, steps, tiles); or back
 _take, _give = intrinsic(_moves(inward=True)), intrinsic(_moves(inward=False))
 
 
@@ -558,7 +563,7 @@ def _moves_some(inward: bool, many: bool) -> Callable[..., Any]:
         def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             v = _Vectors(context, builder, cells.dtype)
             given_, cells_, ranks_ = (v.array(signature.args[i], values[i]) for i in (0, 3, 4))
-            lines = [v.place(given_, v.number(entry), *values[1:3], sizes=(None, 2)) for entry in range(4)]
+            lines = [v.entry(given_, entry, *values[1:3]) for entry in range(4)]
             rows: list[Any] = []
             for k in map(v.number, range(v.lanes // 2 if many else 1)):
                 rank = builder.load(v.place(ranks_, builder.add(values[1], builder.mul(values[6], k))))
@@ -773,8 +778,8 @@ def _own(tile, room, blocks, block):
 
 @helper
 def _swap(given, first, ranks, blocks, block, inward):
-    """Copy T of a block of tiles from `first` on out of what is given, (4, steps, tiles, 2), or back into it."""
-    steps, tiles = given.shape[1], given.shape[2]
+    """Copy T of a block of tiles from `first` on out of what is given, (2, 2, steps, tiles), or back into it."""
+    steps, tiles = given.shape[2], given.shape[3]
     count, half = min(block, tiles - first), BYTES // blocks.itemsize // 2
     # Half a vector lies side by side: of tiles; or of steps, where there is one
     ahead, room = (half, 0) if tiles == 1 else (1, len(ranks))
@@ -807,7 +812,7 @@ def forward(places, ranks, turns, ratios, given, fields, out, several, state, ce
     places (3, steps), in the order that light takes: where the rows start that a step mixes, in `state`, and the step's
     number; with -1 - k as the second, it is the k-th that multiplies the first by its T00. ranks: of every number, its
     place in that order. turns, ratios: of every number, as `_fill_one` and `_fill_several` have them; or given
-    (4, steps, tiles, 2) in their stead. fields, out: (tiles, modes, inputs), (modes, inputs, tiles) where several; one
+    (2, 2, steps, tiles) in their stead. fields, out: (tiles, modes, inputs), (modes, inputs, tiles) where several; one
     tile of fields is for all, empty fields are the identity. state (4, modes, pieces, lanes), cells, came and spans are
     room.
     """
@@ -880,7 +885,7 @@ def backward(
 @helper
 def _give_back(places, ranks, slopes, block, several, group, entries):
     """The gradient in the entries of T."""
-    tiles = entries.shape[2]
+    tiles = entries.shape[3]
     if several:
         for place in range(places.shape[1]):
             _give(entries, places[2, place], group, slopes, place)

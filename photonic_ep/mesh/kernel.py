@@ -110,8 +110,8 @@ class Layout:
         self.way = np.column_stack((places, np.arange(self.steps)))[order].T.copy(), ranks
         self.held = int(alone.sum())
         # What stands for phases, for given steps, and for the fields of the identity
-        self.no_phases, self.no_cells = self._empty(0, 0, 0), self._empty(0, 0, 0, 0)
-        self.identity = torch.empty(0, 0, 0, dtype=dtype.to_complex()).numpy()
+        self.no_phases = self._empty(0, 0, 0)
+        self.no_cells, self.identity = (torch.empty((0,) * n, dtype=dtype.to_complex()).numpy() for n in (4, 3))
         self.complex = self.identity.dtype
         self.whole = inputs % self.lanes == 0
         self.shape = (modes, inputs, tiles) if self.several else (tiles, modes, self._whole(inputs))
@@ -160,9 +160,8 @@ class Layout:
         return room, room[..., : self.steps].mT
 
     def pack_cells(self, cells: CellMatrix) -> np.ndarray:
-        """T of every step and tile: (4, steps, tiles, 2)."""
-        held = np.ascontiguousarray(cells.detach().resolve_conj().numpy())
-        return held.view(self.no_phases.dtype).reshape(4, self.steps, self.tiles, 2)
+        """T of every step and tile."""
+        return np.ascontiguousarray(cells.detach().resolve_conj().numpy())
 
     def sent(self, given: np.ndarray, fields: np.ndarray) -> np.ndarray:
         """Fields behind the last step, by T, laid out as `pack` does."""
@@ -336,9 +335,9 @@ class _Columns(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401  # pyright: ignore[reportIncompatibleMethodOverride]
         layout, (cells, fields, _) = ctx.layout, ctx.saved_tensors  # which refuse if they have changed since
-        none, entries = layout.no_phases, np.empty(ctx.sent[0].shape, ctx.sent[0].dtype)
+        none, entries = layout.no_phases, np.empty_like(ctx.sent[0])
         if layout.backward(none, none, *ctx.sent, ctx.out, gradients[0], (none, entries)):
-            slope = torch.from_numpy(entries.view(layout.complex).reshape(cells.shape))
+            slope = torch.from_numpy(entries)
         else:
             slope = _slope(lambda t: by_steps(ctx.rows, t, fields), cells.detach(), gradients[0])
         return slope, None, None, None
