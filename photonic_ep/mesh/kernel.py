@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from photonic_ep.circuit.models import SDict
 from photonic_ep.mesh import columns
@@ -296,27 +295,25 @@ class Steps:
         angles, shown = layout.heaters(2)
         into = angles.numpy(), layout.no_cells
         if not layout.backward(turns, self.ratios, layout.no_cells, layout.identity, out, gradient, into):
-            shown.copy_(self._remember(turns, gradient))
+            more = torch.zeros_like(shown, memory_format=torch.contiguous_format).requires_grad_()
+            with torch.enable_grad():
+                shown.copy_(torch.autograd.grad(self.by_steps(turns, more), more, gradient)[0])
         return shown
 
-    def _remember(self, turns: np.ndarray, gradient: Complex[Tensor, "modes modes tiles"]) -> Tensor:
-        """`pull_rows` by what each step meets."""
+    def by_steps(self, turns: np.ndarray, more: Float[Tensor, "2 steps tiles"]) -> Fields:
+        """T in its rows, step by step in torch, where theta and phi are by so much more."""
         (er, ei, fr, fi), (cc, cs, sc, ss) = (
             torch.from_numpy(room if self.layout.several else room[..., : self.layout.steps].swapaxes(1, 2))
             for room in (turns, self.ratios)
         )
-        light = torch.eye(self.layout.modes, dtype=gradient.dtype)[..., None].expand(-1, -1, self.layout.tiles)
-
-        def turn(angle: Tensor) -> Tensor:
-            return torch.polar(torch.ones_like(angle), angle)
-
-        def rows(more: Float[Tensor, "2 steps tiles"]) -> Tensor:
-            # T as in `columns`, where e and f are turned by these angles more
-            e, f = torch.complex(er, ei) * turn(more[0]), torch.complex(fr, fi) * turn(more[1])
-            t = ((cc * e - ss) * f, 1j * (cs * e + sc)), (1j * (sc * e + cs) * f, cc - ss * e)
-            return by_steps(self.rows, torch.stack([torch.stack(row) for row in t]), light)
-
-        return _slope(rows, torch.zeros(2, *er.shape, dtype=er.dtype), gradient)
+        # As in `columns`
+        e, f = (
+            torch.complex(*part) * torch.polar(torch.ones_like(by), by)
+            for part, by in zip(((er, ei), (fr, fi)), more, strict=True)
+        )
+        t = ((cc * e - ss) * f, 1j * (cs * e + sc)), (1j * (sc * e + cs) * f, cc - ss * e)
+        light = torch.eye(self.layout.modes, dtype=e.dtype)[..., None].expand(-1, -1, self.layout.tiles)
+        return by_steps(self.rows, torch.stack([torch.stack(row) for row in t]), light)
 
 
 class _Columns(torch.autograd.Function):
@@ -332,15 +329,15 @@ class _Columns(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401  # pyright: ignore[reportIncompatibleMethodOverride]
         layout, (cells, fields, _) = ctx.layout, ctx.saved_tensors  # which refuse if they have changed since
-        none, entries = layout.no_phases, np.empty_like(ctx.sent[0])
-        if layout.backward(none, none, *ctx.sent, ctx.out, gradients[0], (none, entries)):
-            slope = torch.from_numpy(entries)
-        else:
-            slope = _slope(lambda t: by_steps(ctx.rows, t, fields), cells.detach(), gradients[0])
-        return slope, None, None, None
+        graph, none, entries = torch.is_grad_enabled(), layout.no_phases, np.empty_like(ctx.sent[0])
+        if not graph and layout.backward(none, none, *ctx.sent, ctx.out, gradients[0], (none, entries)):
+            return torch.from_numpy(entries), None, None, None
+        with torch.enable_grad():
+            leaf = cells if graph else cells.detach().requires_grad_()
+            out = by_steps(ctx.rows, leaf, fields)
+            return *torch.autograd.grad(out, leaf, gradients[0], create_graph=graph), None, None, None
 
 
 class _Phases(torch.autograd.Function):
@@ -351,19 +348,23 @@ class _Phases(torch.autograd.Function):
         ctx.turns, ctx.steps, layout = steps.turns(theta, phi), steps, steps.layout
         ctx.out = layout.forward(ctx.turns, steps.ratios, layout.no_cells, layout.identity)
         out = layout.unpack(ctx.out)
-        ctx.save_for_backward(out)
+        ctx.save_for_backward(theta, phi, out)
         return out
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401  # pyright: ignore[reportIncompatibleMethodOverride]
-        _ = ctx.saved_tensors  # which refuses if T has changed since
-        theta, phi = ctx.steps.pull_rows(ctx.turns, gradients[0], ctx.out)
+        *angles, _ = ctx.saved_tensors  # which refuse if they have changed since
+        if torch.is_grad_enabled():  # for second derivatives
+            more = torch.stack(angles)
+            out = ctx.steps.by_steps(ctx.turns, more - more.detach())
+            theta, phi = torch.autograd.grad(out, angles, gradients[0], create_graph=True)
+        else:
+            theta, phi = ctx.steps.pull_rows(ctx.turns, gradients[0], ctx.out)
         return theta, phi, None
 
 
 def by_steps(rows: Int[np.ndarray, "steps 2"], cells: Complex[Tensor, "2 2 steps tiles"], fields: Fields) -> Fields:
-    """Fields behind the last step, step by step, for a gradient that needs what each meets: where light is lost."""
+    """Fields behind the last step, step by step: for gradients where light is lost, and for their gradients."""
     light = list(fields)
     for step, (upper, lower) in enumerate(rows):
         (a, b), (c, d) = cells[:, :, step]
@@ -373,12 +374,6 @@ def by_steps(rows: Int[np.ndarray, "steps 2"], cells: Complex[Tensor, "2 2 steps
         else:
             light[upper], light[lower] = a * x + b * light[lower], c * x + d * light[lower]
     return torch.stack(light)
-
-
-def _slope(function: Callable[[Tensor], Tensor], at: Tensor, gradient: Tensor) -> Tensor:
-    with torch.enable_grad():
-        leaf = at.requires_grad_()
-        return torch.autograd.grad(function(leaf), leaf, gradient)[0]
 
 
 def stages(topology: Topology, cells: CellMatrix, fields: Fields, crossing: float = 1.0) -> Iterator[Fields]:

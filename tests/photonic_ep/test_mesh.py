@@ -354,6 +354,18 @@ def test_a_gradient_that_is_one_for_all_tiles_reaches_each(source):
     torch.testing.assert_close(*slopes, rtol=1e-13, atol=1e-13)
 
 
+def test_second_derivatives(source):
+    """By way of torch, step by step."""
+    topology = clements(4)
+    angles = [6 * torch.rand(len(topology.mzis), 2, generator=source, dtype=torch.float64) for _ in range(2)]
+    none = torch.zeros_like(angles[0])
+    steps = Steps(topology.rows, 4, couplers(none, none))
+    assert torch.autograd.gradgradcheck(steps, [angle.requires_grad_() for angle in angles])
+    cells = cell_matrix(models.mzi, {"theta": angles[0].detach(), "phi": angles[1].detach()})
+    fields = torch.randn(4, 3, 2, generator=source, dtype=torch.complex128)
+    assert torch.autograd.gradgradcheck(lambda c: propagate(topology, c, fields), (cells.requires_grad_(),))
+
+
 def test_fields_that_need_a_gradient_get_it(source):
     topology = clements(5)
     angles = torch.rand(2, len(topology.mzis), 2, generator=source, dtype=torch.float64)
