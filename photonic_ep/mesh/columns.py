@@ -25,6 +25,7 @@ intrinsic: Any = extending.intrinsic
 BYTES = 64 if get_host_cpu_features().get("avx512f") else 32
 MANY = 512 // BYTES  # vectors of inputs, at most, that share what is read of one tile's step
 LINE = 64  # bytes of a line of the cache
+GAIN = 1e-3  # of the light's power in a step, that counts as none
 FLUSH = 0x8040  # x86: results and operands too small for normal numbers are 0, for they take a hundred times as long
 SUM = ("contract", "reassoc", "nsz")
 
@@ -81,9 +82,7 @@ class _Vectors:
             if several:
                 parts.append(self.load(at))
                 continue
-            nothing, first = ir.Constant(self.kind, ir.Undefined), ir.Constant(ir.IntType(32), 0)
-            one = self.builder.insert_element(nothing, self.builder.load(at), first)
-            parts.append(self.shuffle(one, nothing, [0] * self.lanes))
+            parts.append(self.splat(self.builder.load(at)))
         return list(zip(parts[::2], parts[1::2], strict=True))
 
     def each(self, span: Sequence[Any], body: Callable[[Any], None]) -> None:
@@ -118,6 +117,24 @@ class _Vectors:
         """Undo `paired`."""
         starts = range(0, 2 * self.lanes, 2 * unit)
         return [self.shuffle(a, b, [u + lane + side for u in starts for lane in range(unit)]) for side in (0, unit)]
+
+    def splat(self, value: Any) -> Any:
+        """One value in all lanes."""
+        nothing = ir.Constant(ir.VectorType(value.type, self.lanes), ir.Undefined)
+        one = self.builder.insert_element(nothing, value, ir.Constant(ir.IntType(32), 0))
+        return self.shuffle(one, nothing, [0] * self.lanes)
+
+    def greater(self, a: Any, b: Any) -> Any:
+        """The greater of each pair of lanes; b where one is no number."""
+        return self.builder.select(self.builder.fcmp_ordered(">", a, b), a, b)
+
+    def lesser(self, a: Any, b: Any) -> Any:
+        """The lesser of each pair of lanes; b where one is no number."""
+        return self.builder.select(self.builder.fcmp_ordered("<", a, b), a, b)
+
+    def size(self, value: Any) -> Any:
+        """Without its sign."""
+        return self.greater(value, self.builder.fsub(self.zero, value))
 
     def unzipped(self, vectors: Sequence[Any]) -> list[Any]:
         """The k-th lanes of each group of as many as there are vectors, for every k."""
@@ -250,7 +267,7 @@ _scale_one, _scale_several = (intrinsic(_scales(several)) for several in (False,
 
 
 def _inverts(several: bool) -> Callable[..., Any]:
-    def typed(typing, cells, step, inverses):
+    def typed(typing, cells, step, inverses, steps, missed):
         def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             v = _Vectors(context, builder, cells.dtype)
             start, end = (v.place(v.array(signature.args[i], values[i]), values[1]) for i in (0, 2))
@@ -262,6 +279,16 @@ def _inverts(several: bool) -> Callable[..., Any]:
             imag = v.total((ar, di), (ai, dr), less=((br, ci), (bi, cr)))
             power = v.total((real, real), (imag, imag))
             minus = builder.fsub(v.zero, power)
+            # The larger singular value is at most 1 where |T|^2 is at most 2, and at most 1 + |determinant|^2
+            norm = v.total(*((part, part) for part in (ar, ai, br, bi, cr, ci, dr, di)))
+            one = ir.Constant(v.kind, [1.0] * v.lanes)
+            more = builder.fsub(builder.fsub(norm, one, flags=SUM), v.lesser(power, one), flags=SUM)
+            if not several:  # what lies behind the last step is anything
+                own = ir.Constant(ir.VectorType(ir.IntType(64), v.lanes), list(range(v.lanes)))
+                ahead = v.splat(builder.sub(values[3], values[1]))
+                more = builder.select(builder.icmp_signed("<", own, ahead), more, v.zero)
+            target = v.place(v.array(missed, values[4]), v.number(2))
+            v.store(v.greater(more, v.load(target, loose=True)), target, loose=True)
             parts: list[Any] = []
             for (x, y), size in (((dr, di), power), ((br, bi), minus), ((cr, ci), minus), ((ar, ai), power)):
                 # conj(determinant) / |determinant|^2 of the adjugate
@@ -276,12 +303,13 @@ def _inverts(several: bool) -> Callable[..., Any]:
                 store(lane, builder.gep(end, [v.number(8 * lane)]))
             return context.get_dummy_value()
 
-        return types.void(cells, step, inverses), code
+        return types.void(cells, step, inverses, steps, missed), code
 
     return typed
 
 
-# (cells, step, inverses): inverses[step] <- T^-1; of one tile, of a vector of steps from there on
+# (cells, step, inverses, steps, missed): inverses[step] <- T^-1; of one tile, of a vector of the `steps`, from there
+# on. missed[2] <- at least what share of its power light may gain there, about
 _invert_one, _invert_several = (intrinsic(_inverts(several)) for several in (False, True))
 
 
@@ -378,7 +406,8 @@ def _unscales(several: bool) -> Callable[..., Any]:
                 old = [builder.load(total) for total in sums]
                 builder.store(v.total((a, c), (b, d), start=old[0]), sums[0])
                 builder.store(v.total((b, c), less=((a, d),), start=old[1]), sums[1])
-                builder.store(v.total(*((part, part) for part in off), start=old[2]), sums[2])
+                for part in off:
+                    builder.store(builder.fadd(builder.load(sums[2]), v.size(part), flags=SUM), sums[2])
                 new = c, d, v.total((tr, a), (ti, b)), v.total((tr, b), less=((ti, a),))
                 for value, row in zip(new, rows, strict=True):
                     v.store(value, row, piece)
@@ -397,29 +426,33 @@ def _unscales(several: bool) -> Callable[..., Any]:
 
 
 # (re, im, back_re, back_im, cells, step, row, begin, end, held, index, slopes, missed): pieces of a row of the fields
-# <- held[index], of its gradient <- conj(T00) of them; slopes[step] += dL/dT00, missed[0] += |row - T00 held[index]|^2
+# <- held[index], of its gradient <- conj(T00) of them; slopes[step] += dL/dT00, missed[0] += |row - T00 held[index]|
 _unscale_one, _unscale_several = (intrinsic(_unscales(several)) for several in (False, True))
 
 
 @intrinsic
-def _compare(typing, re, im, back_re, back_im, low, high, missed):
-    """missed <- + |light - back|^2, + |back|^2 of places low to high."""
+def _compare(typing, re, im, back_re, back_im, missed):
+    """missed <- + |light - back|, + |back|: sums of sizes, which neither overflow nor vanish where squares would."""
 
     def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         v = _Vectors(context, builder, re.dtype)
         arrays = [v.array(signature.args[i], values[i]) for i in range(4)]
         sums = [cgutils.alloca_once_value(builder, v.zero) for _ in range(2)]
-        with cgutils.for_range_slice(builder, values[4], values[5], v.number(v.lanes)) as (place, _):
+        count = v.number(1)
+        for axis in range(3):
+            count = builder.mul(count, builder.extract_value(arrays[0].shape, axis))
+        with cgutils.for_range_slice(builder, v.number(0), count, v.number(v.lanes)) as (place, _):
             x, y, a, b = (v.load(builder.gep(array.data, [place])) for array in arrays)
             off = builder.fsub(x, a, flags=SUM), builder.fsub(y, b, flags=SUM)
-            for total, (c, d) in zip(sums, (off, (a, b)), strict=True):
-                builder.store(v.total((c, c), (d, d), start=builder.load(total)), total)
+            for total, parts in zip(sums, (off, (a, b)), strict=True):
+                for part in parts:
+                    builder.store(builder.fadd(builder.load(total), v.size(part), flags=SUM), total)
         for k, total in enumerate(sums):
-            target = v.place(v.array(missed, values[6]), v.number(k))
+            target = v.place(v.array(missed, values[4]), v.number(k))
             v.store(builder.fadd(v.load(target, loose=True), builder.load(total), flags=SUM), target, loose=True)
         return context.get_dummy_value()
 
-    return types.void(re, im, back_re, back_im, low, high, missed), code
+    return types.void(re, im, back_re, back_im, missed), code
 
 
 @intrinsic
@@ -742,13 +775,13 @@ def _back(places, spans, cells, inverses, several, state, held, turning, slopes,
 
 
 @helper
-def _invert(cells, several, inverses):
-    """T^-1 of every step, of a tile or of several."""
+def _invert(cells, several, steps, inverses, missed):
+    """T^-1 of every step, of a tile or of several; missed[2]: how much of the light's power one gains at most."""
     for step in range(0, len(inverses), 1 if several else BYTES // cells.itemsize):
         if several:
-            _invert_several(cells, step, inverses)
+            _invert_several(cells, step, inverses, steps, missed)
         else:
-            _invert_one(cells, step, inverses)
+            _invert_one(cells, step, inverses, steps, missed)
 
 
 @helper
@@ -843,22 +876,24 @@ def backward(
     gradient: dL/d(fields behind the last step), laid out as they are; angles are (2, steps, tiles), (2, tiles, steps)
     else. The fields go back with it, through T^-1, so that none need be kept but those that scales change: they may be
     0 behind. `out`, where it is not empty, has those behind the last step, so that without scales none are computed.
-    Returns whether the fields were in front what they had been, but for rounding: else the gradient is of no use.
+    Returns whether the fields were in front what they had been, but for rounding, and were amplified nowhere, so that
+    no error that was larger on the way has become small: else the gradient is of no use.
     """
     old = _flush()
     re, im, back_re, back_im = state[0], state[1], state[2], state[3]
     good, turning, known = True, angles.size > 0, out.size > 0 and not len(held)
     pieces, lanes = re.shape[1], re.shape[2]
-    missed, ends = np.empty((2, lanes), state.dtype), np.empty((2, pieces), np.int64)
+    missed, ends = np.empty((3, lanes), state.dtype), np.empty((2, pieces), np.int64)
     least = np.finfo(state.dtype).eps ** (2 / 3)
     inputs, tiles = (gradient.shape[1], gradient.shape[2]) if several else (gradient.shape[2], gradient.shape[0])
     block = min(2 * LINE // (2 * state.itemsize), tiles)  # lines come in pairs
     for index in range((tiles + lanes - 1) // lanes if several else tiles):
         group = _group(index, lanes, tiles, several)
         cell = _fill(turns, ratios, given, several, group, places, ranks, cells, block)
-        _invert(cell, several, inverses)
+        missed[:] = 0
+        _invert(cell, several, places.shape[1], inverses, missed)
         own = slopes if several else _own(group, len(ranks), slopes, block)
-        own[:], missed[:] = 0, 0
+        own[:] = 0
         for turn, first in enumerate(range(0, inputs, pieces if several else pieces * lanes)):
             _enter(fields, several, group, first, re, im, ends)
             span = spans[turn]
@@ -870,10 +905,9 @@ def backward(
             _enter(gradient, several, group, first, back_re, back_im, ends)
             _back(places, span, cell, inverses, several, state, held, turning, own, missed)
             _enter(fields, several, group, first, back_re, back_im, ends)
-            low, high = ends[0].min(), ends[1].max() + 1
-            _compare(re, im, back_re, back_im, low * pieces * lanes, high * pieces * lanes, missed)
+            _compare(re, im, back_re, back_im, missed)
         for lane in range(lanes):
-            good &= missed[0, lane] <= least * least * missed[1, lane]
+            good &= missed[0, lane] <= least * missed[1, lane] < np.inf and missed[2, lane] <= GAIN
         if entries.size:
             _give_back(places, ranks, slopes, block, several, group, entries)
         else:

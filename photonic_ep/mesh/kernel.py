@@ -55,7 +55,7 @@ def cell_matrix(cell: Cell, settings: dict[str, Tensor | float]) -> CellMatrix:
 def propagate(topology: Topology, cells: CellMatrix, fields: Fields, crossing: float = 1.0) -> Fields:
     """Fields behind the last column (before the output phases); a crossing leaves this share of the amplitude."""
     plain = crossing == 1 or not topology.orders
-    if plain and cells.is_cpu and cells.dtype == fields.dtype and not fields.requires_grad:
+    if plain and cells.is_cpu and cells.dtype == fields.dtype and not fields.requires_grad and fields.shape[1]:
         layout = Layout.of(topology.rows, *fields.shape, fields.dtype.to_real())
         # By way of autograd it takes as long as 64 modes
         if cells.requires_grad and torch.is_grad_enabled():
@@ -122,7 +122,7 @@ class Layout:
         known = KNOWN.setdefault(id(rows), {})
         if shape not in known:
             if not known:
-                weakref.finalize(rows, KNOWN.pop, id(rows))
+                weakref.finalize(rows, KNOWN.pop, id(rows), None)
             known[shape] = cls(rows, *shape)
         return known[shape]
 
@@ -134,7 +134,7 @@ class Layout:
 
     def pack(self, fields: Fields, *, shared: bool = False) -> np.ndarray:
         """Lay out fields; if they may be shared, one tile of them where all are the same memory."""
-        given = fields.resolve_conj().numpy()
+        given = fields.resolve_conj().resolve_neg().numpy()
         if not self.several:
             one = shared and fields.stride(2) == 0
             given = (given[..., :1] if one else given).transpose(2, 0, 1)
@@ -150,6 +150,10 @@ class Layout:
             fields = (fields if self.whole else fields[..., : self.inputs]).transpose(1, 2, 0)
         return torch.from_numpy(fields)
 
+    def unchanged(self, packed: np.ndarray, shown: Tensor, version: int) -> np.ndarray:
+        """What was packed; nothing, if it has been written to since: then it is computed again."""
+        return packed if shown._version == version else self.identity
+
     def heaters(self, count: int) -> tuple[Tensor, Tensor]:
         """Room for `count` numbers a step and tile, and how (count, steps, tiles) lie in it."""
         if self.several:
@@ -160,7 +164,7 @@ class Layout:
 
     def pack_cells(self, cells: CellMatrix) -> np.ndarray:
         """T of every step and tile."""
-        return np.ascontiguousarray(cells.detach().resolve_conj().numpy())
+        return np.ascontiguousarray(cells.detach().resolve_conj().resolve_neg().numpy())
 
     def sent(self, given: np.ndarray, fields: np.ndarray) -> np.ndarray:
         """Fields behind the last step, by T, laid out as `pack` does."""
@@ -323,16 +327,19 @@ class _Columns(torch.autograd.Function):
     def forward(ctx: Any, cells: Tensor, fields: Tensor, rows: np.ndarray, layout: Layout) -> Tensor:  # noqa: ANN401
         ctx.layout, ctx.rows = layout, rows
         ctx.sent = layout.pack_cells(cells), layout.pack(fields, shared=True)
-        ctx.out = layout.sent(*ctx.sent)
-        out = layout.unpack(ctx.out)
-        ctx.save_for_backward(cells, fields, out)
+        packed = layout.sent(*ctx.sent)
+        out = layout.unpack(packed)
+        ctx.out = packed, out.detach(), out._version
+        ctx.save_for_backward(cells, fields)
         return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401  # pyright: ignore[reportIncompatibleMethodOverride]
-        layout, (cells, fields, _) = ctx.layout, ctx.saved_tensors  # which refuse if they have changed since
+        layout, (cells, fields) = ctx.layout, ctx.saved_tensors  # which refuse if they have changed since
         graph, none, entries = torch.is_grad_enabled(), layout.no_phases, np.empty_like(ctx.sent[0])
-        if not graph and layout.backward(none, none, *ctx.sent, ctx.out, gradients[0], (none, entries)):
+        if not graph and layout.backward(
+            none, none, *ctx.sent, layout.unchanged(*ctx.out), gradients[0], (none, entries)
+        ):
             return torch.from_numpy(entries), None, None, None
         with torch.enable_grad():
             leaf = cells if graph else cells.detach().requires_grad_()
@@ -346,20 +353,21 @@ class _Phases(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, theta: Tensor, phi: Tensor, steps: Steps) -> Tensor:  # noqa: ANN401
         ctx.turns, ctx.steps, layout = steps.turns(theta, phi), steps, steps.layout
-        ctx.out = layout.forward(ctx.turns, steps.ratios, layout.no_cells, layout.identity)
-        out = layout.unpack(ctx.out)
-        ctx.save_for_backward(theta, phi, out)
+        packed = layout.forward(ctx.turns, steps.ratios, layout.no_cells, layout.identity)
+        out = layout.unpack(packed)
+        ctx.out = packed, out.detach(), out._version
+        ctx.save_for_backward(theta, phi)
         return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401  # pyright: ignore[reportIncompatibleMethodOverride]
-        *angles, _ = ctx.saved_tensors  # which refuse if they have changed since
+        angles = ctx.saved_tensors  # which refuse if they have changed since
         if torch.is_grad_enabled():  # for second derivatives
-            more = torch.stack(angles)
-            out = ctx.steps.by_steps(ctx.turns, more - more.detach())
-            theta, phi = torch.autograd.grad(out, angles, gradients[0], create_graph=True)
+            more = torch.stack(angles) - torch.stack(angles).detach()
+            out = ctx.steps.by_steps(ctx.turns, more)
+            theta, phi = torch.autograd.grad(out, more, gradients[0], create_graph=True)[0]
         else:
-            theta, phi = ctx.steps.pull_rows(ctx.turns, gradients[0], ctx.out)
+            theta, phi = ctx.steps.pull_rows(ctx.turns, gradients[0], ctx.steps.layout.unchanged(*ctx.out))
         return theta, phi, None
 
 
