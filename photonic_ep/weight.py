@@ -257,7 +257,7 @@ class MeshWeight(SolvedWeight):
                 light = self._through_ports(steps(*angles), light, backward)
             elif self.physics.ports:
                 light = light * self.chip.ports(self.physics, backward).conj().permute(1, 2, 0)
-            slopes = self.tile.heaters(steps.pull(steps.turns(*angles), light), self.physics)
+            slopes = self.tile.heaters(steps.pull(*angles, light), self.physics)
             heaters = self.chip.felt(slopes, self.physics, self._heat)
             return dict(zip(names, heaters.split([len(p) for p in parameters]), strict=True))
 

@@ -8,6 +8,7 @@ second part is plain numba. It is one file because numba's cache looks at the fi
 calls.
 """
 
+import math
 import platform
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -28,6 +29,26 @@ LINE = 64  # bytes of a line of the cache
 GAIN = 1e-3  # of the light's power in a step, that counts as none
 FLUSH = 0x8040  # x86: results and operands too small for normal numbers are 0, for they take a hundred times as long
 SUM = ("contract", "reassoc", "nsz")
+# Of single and double precision: pi / 2 in three parts, and sin x = x + x^3 p(x^2), cos x = 1 - x^2 / 2 + x^4 q(x^2) up
+# to pi / 4, coefficients of p and q from Moshier's Cephes library (sinf.c, sin.c)
+QUARTER = (
+    (1.5707963705062866, -4.371139000186241e-08, -1.7151245100058819e-15),
+    (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591833e-33),
+)
+SINES = (
+    (-1.6666654611e-1, 8.3321608736e-3, -1.9515295891e-4),
+    (
+        -1.66666666666666307295e-1, 8.33333333332211858878e-3, -1.98412698295895385996e-4, 2.75573136213857245213e-6,
+        -2.50507477628578072866e-8, 1.58962301576546568060e-10,
+    ),
+)  # fmt: skip
+COSINES = (
+    (4.166664568298827e-2, -1.388731625493765e-3, 2.443315711809948e-5),
+    (
+        4.16666666666665929218e-2, -1.38888888888730564116e-3, 2.48015872888517045348e-5, -2.75573141792967388112e-7,
+        2.08757008419747316778e-9, -1.13585365213876817300e-11,
+    ),
+)  # fmt: skip
 
 
 class _Vectors:
@@ -38,6 +59,7 @@ class _Vectors:
         self.lanes = 8 * BYTES // number.bitwidth
         self.kind = ir.VectorType(context.get_value_type(number), self.lanes)
         self.zero = ir.Constant(self.kind, [0.0] * self.lanes)
+        self.word = ir.VectorType(ir.IntType(number.bitwidth), self.lanes)
 
     def number(self, value: int) -> Any:
         return ir.Constant(ir.IntType(64), value)
@@ -123,6 +145,58 @@ class _Vectors:
         nothing = ir.Constant(ir.VectorType(value.type, self.lanes), ir.Undefined)
         one = self.builder.insert_element(nothing, value, ir.Constant(ir.IntType(32), 0))
         return self.shuffle(one, nothing, [0] * self.lanes)
+
+    def turn(self, angle: Any) -> tuple[Any, Any]:
+        """Cos and sin of an angle: of what it is beside the nearest quarter turn, as powers of that."""
+        b, double = self.builder, self.lanes * 8 == BYTES
+        sines, cosines = (SINES[double], COSINES[double])
+        # What is added leaves the number of the quarter in the last bits
+        big = self.constant(1.5 * 2 ** (52 if double else 23))
+        number = self.fused(angle, self.constant(2 / math.pi), big)
+        quarters, bits = b.fsub(number, big), b.bitcast(number, self.word)
+        for part in QUARTER[double]:
+            angle = self.fused(quarters, self.constant(-part), angle)
+        square = b.fmul(angle, angle)
+        sine, cosine = (self.power(square, given) for given in (sines, cosines))
+        sine = self.fused(b.fmul(square, angle), sine, angle)
+        cosine = self.fused(b.fmul(square, square), cosine, self.fused(square, self.constant(-0.5), self.constant(1.0)))
+        odd = b.icmp_unsigned("!=", b.and_(bits, self.integer(1)), self.integer(0))
+        first, second = b.select(odd, sine, cosine), b.select(odd, cosine, sine)
+        return self.negated(first, b.add(bits, self.integer(1))), self.negated(second, bits)
+
+    def power(self, square: Any, given: Sequence[float]) -> Any:
+        """Sum of given_k square^k."""
+        last, *others = (self.constant(value) for value in reversed(given))
+        for other in others:
+            last = self.fused(last, square, other)
+        return last
+
+    def negated(self, value: Any, bits: Any) -> Any:
+        """The value, negative where the second last bit is set."""
+        bit = self.builder.and_(bits, self.integer(2))
+        sign = self.builder.shl(bit, self.integer(self.word.element.width - 2))
+        return self.builder.bitcast(self.builder.xor(self.builder.bitcast(value, self.word), sign), self.kind)
+
+    def fused(self, a: Any, b: Any, c: Any) -> Any:
+        """a b + c, rounded once."""
+        name = f"llvm.fma.v{self.lanes}f{self.word.element.width}"
+        kind = ir.FunctionType(self.kind, [self.kind] * 3)
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), [a, b, c])
+
+    def constant(self, value: float) -> Any:
+        """In all lanes."""
+        return ir.Constant(self.kind, [value] * self.lanes)
+
+    def integer(self, value: int) -> Any:
+        """In all lanes, as wide as they are."""
+        return ir.Constant(self.word, [value] * self.lanes)
+
+    def heated(self, angles: Any, arms: Any, which: int, at: Sequence[Any], spare: Any) -> list[Any]:
+        """What angles make of a vector of arms, e^{i angle} times what is left, if `arms` say; spare: any place."""
+        lossy = self.builder.icmp_signed(">", self.builder.extract_value(arms.shape, 0), self.number(0))
+        kept = self.load(self.builder.select(lossy, self.place(arms, self.number(which), *at), spare), loose=True)
+        kept = self.builder.select(lossy, kept, self.constant(1.0))
+        return [self.builder.fmul(part, kept) for part in self.turn(self.load(self.place(angles, *at), loose=True))]
 
     def greater(self, a: Any, b: Any) -> Any:
         """The greater of each pair of lanes; b where one is no number."""
@@ -489,13 +563,14 @@ def _flush():
 
 
 def _fills(several: bool) -> Callable[..., Any]:
-    def typed(typing, turns, ratios, step, tile, cells, place):
+    def typed(typing, theta, phi, arms, ratios, step, tile, cells, place):
         def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            v = _Vectors(context, builder, turns.dtype)
-            turns_, ratios_, cells_ = (v.array(signature.args[i], values[i]) for i in (0, 1, 4))
-            at = values[2:4] if several else values[3:1:-1]
-            er, ei, fr, fi = (v.load(v.place(turns_, v.number(k), *at), loose=True) for k in range(4))
-            cc, cs, sc, ss = (v.load(v.place(ratios_, v.number(k), *at), loose=True) for k in range(4))
+            v = _Vectors(context, builder, theta.dtype)
+            *angles, arms_, ratios_, cells_ = (v.array(signature.args[i], values[i]) for i in (0, 1, 2, 3, 6))
+            at = values[4:6] if several else values[5:3:-1]
+            starts = [v.place(ratios_, v.number(k), *at) for k in range(4)]
+            cc, cs, sc, ss = (v.load(start, loose=True) for start in starts)
+            (er, ei), (fr, fi) = (v.heated(angles[k], arms_, k, at, starts[0]) for k in range(2))
             bar = builder.fsub(builder.fmul(cc, er), ss), builder.fmul(cc, ei)
             down = builder.fmul(builder.fsub(v.zero, sc), ei), v.total((sc, er), start=cs)
             minus = builder.fsub(v.zero, ss)
@@ -511,59 +586,65 @@ def _fills(several: bool) -> Callable[..., Any]:
             )
             if several:
                 for entry, part in enumerate(parts):
-                    v.store(part, v.place(cells_, values[5], v.number(entry), sizes=(8, v.lanes)))
+                    v.store(part, v.place(cells_, values[7], v.number(entry), sizes=(8, v.lanes)))
                 return context.get_dummy_value()
-            store, ranks = v.rows(parts), v.array(place, values[5])
+            store, ranks = v.rows(parts), v.array(place, values[7])
             for lane in range(v.lanes):
-                rank = builder.load(v.place(ranks, builder.add(values[2], v.number(lane))))
+                rank = builder.load(v.place(ranks, builder.add(values[4], v.number(lane))))
                 store(lane, v.place(cells_, rank, sizes=(8, 1)))
             return context.get_dummy_value()
 
-        return types.void(turns, ratios, step, tile, cells, place), code
+        return types.void(theta, phi, arms, ratios, step, tile, cells, place), code
 
     return typed
 
 
-# (turns, ratios, step, tile, cells, place): cells[place] <- T of a step in a vector of tiles; or cells[place[step ..]]
-# <- T of a vector of steps of a tile. With cc, cs, sc, ss = `ratios` the products of cos and sin of the second and the
-# first coupler, and e, f = e^{i theta}, e^{i phi} = `turns` (real and imaginary parts): T00 = (cc e - ss) f,
-# T01 = i (cs e + sc), T10 = i (sc e + cs) f, T11 = cc - ss e. turns and ratios are (4, steps, tiles), or (4, tiles,
-# steps)
+# (theta, phi, arms, ratios, step, tile, cells, place): cells[place] <- T of a step in a vector of tiles; or
+# cells[place[step ..]] <- T of a vector of steps of a tile. With cc, cs, sc, ss = `ratios` the products of cos and sin
+# of the second and the first coupler, and e, f = e^{i theta}, e^{i phi}, times `arms` unless those are empty:
+# T00 = (cc e - ss) f, T01 = i (cs e + sc), T10 = i (sc e + cs) f, T11 = cc - ss e. All lie (steps, tiles), or
+# (tiles, steps); ratios are 4 of them, arms 2
 _fill_one, _fill_several = intrinsic(_fills(several=False)), intrinsic(_fills(several=True))
 
 
-def _pulls(several: bool, scale: bool) -> Callable[..., Any]:
-    def typed(typing, turns, ratios, slopes, cells, place, step, tile, angles):
-        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            v = _Vectors(context, builder, turns.dtype)
-            turns_, ratios_, slopes_, cells_, angles_ = (v.array(signature.args[i], values[i]) for i in (0, 1, 2, 3, 7))
-            at = values[5:7]
-            er, ei, fr, fi = (v.load(v.place(turns_, v.number(k), *at), loose=True) for k in range(4))
-            cc, cs, sc, ss = (v.load(v.place(ratios_, v.number(k), *at), loose=True) for k in range(4))
-            g = [v.load(v.place(slopes_, values[4], v.number(k))) for k in range(2 if scale else 4)]
-            if scale:
-                # dT00 = i cc e f of theta, i T00 of phi
-                real, imag = v.total((er, fr), less=((ei, fi),)), v.total((er, fi), (ei, fr))
-                theta = builder.fmul(cc, v.total((g[1], real), less=((g[0], imag),)))
-                tr, ti = (v.load(v.place(cells_, values[4], v.number(k))) for k in range(2))
-                phi = v.total((g[1], tr), less=((g[0], ti),))
-            else:
-                # Of the second coupler: cos^2, sin^2 and their product, times what cancels
-                cos2, sin2, both = v.total((cc, cc), (cs, cs)), v.total((sc, sc), (ss, ss)), v.total((cc, sc), (cs, ss))
-                theta = v.total((cos2, g[0]), (sin2, g[1]), (both, g[2]))
-                theta, phi = builder.fdiv(theta, builder.fadd(cos2, sin2)), g[3]
-            for angle, value in enumerate((theta, phi)):
-                v.store(value, v.place(angles_, v.number(angle), *at), loose=True)
-            return context.get_dummy_value()
+@intrinsic
+def _pull_mzi(typing, ratios, slopes, place, step, tile, angles):
+    """angles (2, steps, tiles) <- dL/dtheta, dL/dphi of a step of a vector of tiles, from `_turn`'s sums at a place."""
 
-        return types.void(turns, ratios, slopes, cells, place, step, tile, angles), code
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        v = _Vectors(context, builder, ratios.dtype)
+        ratios_, slopes_, angles_ = (v.array(signature.args[i], values[i]) for i in (0, 1, 5))
+        at = values[3:5]
+        cc, cs, sc, ss = (v.load(v.place(ratios_, v.number(k), *at), loose=True) for k in range(4))
+        g = [v.load(v.place(slopes_, values[2], v.number(k))) for k in range(4)]
+        # Of the second coupler: cos^2, sin^2 and their product, times what cancels
+        cos2, sin2, both = v.total((cc, cc), (cs, cs)), v.total((sc, sc), (ss, ss)), v.total((cc, sc), (cs, ss))
+        theta = v.total((cos2, g[0]), (sin2, g[1]), (both, g[2]))
+        theta, phi = builder.fdiv(theta, builder.fadd(cos2, sin2)), g[3]
+        for angle, value in enumerate((theta, phi)):
+            v.store(value, v.place(angles_, v.number(angle), *at), loose=True)
+        return context.get_dummy_value()
 
-    return typed
+    return types.void(ratios, slopes, place, step, tile, angles), code
 
 
-# (turns, ratios, slopes, cells, place, step, tile, angles): angles (2, steps, tiles) <- dL/dtheta, dL/dphi of a step
-# from `_turn`'s sums at a place; of a scale, from dL/dT00
-_pull_mzi, _pull_scale = (intrinsic(_pulls(several=True, scale=scale)) for scale in (False, True))
+@intrinsic
+def _pull_scale(typing, phi, arms, ratios, slopes, cells, place, step, tile, angles):
+    """The same of a scale, from dL/dT00."""
+
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        v, at = _Vectors(context, builder, ratios.dtype), values[6:8]
+        phi_, arms_, *others, angles_ = (v.array(signature.args[i], values[i]) for i in (0, 1, 2, 3, 4, 8))
+        start = v.place(others[0], v.number(3), *at)
+        ss, (fr, fi) = v.load(start, loose=True), v.heated(phi_, arms_, 1, at, start)
+        (gr, gi), (tr, ti) = ([v.load(v.place(part, values[5], v.number(k))) for k in (0, 1)] for part in others[1:])
+        # dT00 = i cc e f = i (T00 + ss f) of theta, i T00 of phi
+        real, imag = v.total((ss, fr), start=tr), v.total((ss, fi), start=ti)
+        for angle, (x, y) in enumerate(((real, imag), (tr, ti))):
+            v.store(v.total((gi, x), less=((gr, y),)), v.place(angles_, v.number(angle), *at), loose=True)
+        return context.get_dummy_value()
+
+    return types.void(phi, arms, ratios, slopes, cells, place, step, tile, angles), code
 
 
 def _moves(inward: bool) -> Callable[..., Any]:
@@ -785,21 +866,22 @@ def _invert(cells, several, steps, inverses, missed):
 
 
 @helper
-def _fill(turns, ratios, given, several, tile, places, ranks, cells, block):
+def _fill(phases, given, several, tile, places, ranks, cells, block):
     """What every step does, of a tile or of several from there on: as it is given, or by its phases."""
+    theta, phi, arms, ratios = phases
     if several:
         for place in range(places.shape[1]):
             if given.size:
                 _take(given, places[2, place], tile, cells, place)
             else:
-                _fill_several(turns, ratios, places[2, place], tile, cells, place)
+                _fill_several(theta, phi, arms, ratios, places[2, place], tile, cells, place)
         return cells
     if given.size:
         if tile % block == 0:
             _swap(given, tile, ranks, cells, block, inward=True)
         return _own(tile, len(ranks), cells, block)
     for step in range(0, len(ranks), BYTES // cells.itemsize):
-        _fill_one(turns, ratios, step, tile, cells, ranks)
+        _fill_one(theta, phi, arms, ratios, step, tile, cells, ranks)
     return cells
 
 
@@ -839,13 +921,13 @@ def _group(index, lanes, tiles, several):
 
 
 @compiled
-def forward(places, ranks, turns, ratios, given, fields, out, several, state, cells, came, spans):
+def forward(places, ranks, phases, given, fields, out, several, state, cells, came, spans):
     """out <- fields behind the last step.
 
     places (3, steps), in the order that light takes: where the rows start that a step mixes, in `state`, and the step's
     number; with -1 - k as the second, it is the k-th that multiplies the first by its T00. ranks: of every number, its
-    place in that order. turns, ratios: of every number, as `_fill_one` and `_fill_several` have them; or given
-    (2, 2, steps, tiles) in their stead. fields, out: (tiles, modes, inputs), (modes, inputs, tiles) where several; one
+    place in that order. phases (theta, phi, arms, ratios): of every number, as `_fill_one` and `_fill_several`
+    have them; or given (2, 2, steps, tiles) in their stead. fields, out: (tiles, modes, inputs), (modes, inputs, tiles) where several; one
     tile of fields is for all, empty fields are the identity. state (4, modes, pieces, lanes), cells, came and spans are
     room.
     """
@@ -857,7 +939,7 @@ def forward(places, ranks, turns, ratios, given, fields, out, several, state, ce
     block = LINE // (2 * state.itemsize)
     for index in range((tiles + lanes - 1) // lanes if several else tiles):
         group = _group(index, lanes, tiles, several)
-        cell = _fill(turns, ratios, given, several, group, places, ranks, cells, block)
+        cell = _fill(phases, given, several, group, places, ranks, cells, block)
         for turn, first in enumerate(range(0, inputs, pieces if several else pieces * lanes)):
             _enter(fields, several, group, first, re, im, ends)
             _reach(places, pieces * lanes, ends, came[turn], spans[turn])
@@ -868,8 +950,8 @@ def forward(places, ranks, turns, ratios, given, fields, out, several, state, ce
 
 @compiled
 def backward(
-    places, ranks, turns, ratios, given, fields, out, gradient, angles, entries, several, state, cells, came, spans,
-    inverses, slopes, held,
+    places, ranks, phases, given, fields, out, gradient, angles, entries, several, state, cells, came,
+    spans, inverses, slopes, held,
 ):  # fmt: skip
     """angles <- dL/dtheta and dL/dphi of every step, or entries <- dL/dT, as torch has it, laid out as `given`.
 
@@ -889,7 +971,7 @@ def backward(
     block = min(2 * LINE // (2 * state.itemsize), tiles)  # lines come in pairs
     for index in range((tiles + lanes - 1) // lanes if several else tiles):
         group = _group(index, lanes, tiles, several)
-        cell = _fill(turns, ratios, given, several, group, places, ranks, cells, block)
+        cell = _fill(phases, given, several, group, places, ranks, cells, block)
         missed[:] = 0
         _invert(cell, several, places.shape[1], inverses, missed)
         own = slopes if several else _own(group, len(ranks), slopes, block)
@@ -911,7 +993,7 @@ def backward(
         if entries.size:
             _give_back(places, ranks, slopes, block, several, group, entries)
         else:
-            _pull(turns, ratios, places, own, cell, several, group, angles)
+            _pull(phases, places, own, cell, several, group, angles)
     _mode(old)
     return good
 
@@ -928,19 +1010,18 @@ def _give_back(places, ranks, slopes, block, several, group, entries):
 
 
 @helper
-def _pull(turns, ratios, places, slopes, cells, several, group, angles):
+def _pull(phases, places, slopes, cells, several, group, angles):
     """The gradient in a tile's phases, or several's."""
+    _, phi, arms, ratios = phases
     if several:
         for place in range(places.shape[1]):
             if places[1, place] < 0:
-                _pull_scale(turns, ratios, slopes, cells, place, places[2, place], group, angles)
+                _pull_scale(phi, arms, ratios, slopes, cells, place, places[2, place], group, angles)
             else:
-                _pull_mzi(turns, ratios, slopes, cells, place, places[2, place], group, angles)
+                _pull_mzi(ratios, slopes, place, places[2, place], group, angles)
         return
     for place in range(places.shape[1]):
         step = places[2, place]
-        er, ei = turns[0, group, step], turns[1, group, step]
-        fr, fi = turns[2, group, step], turns[3, group, step]
         cc, cs, sc, ss = (
             ratios[0, group, step],
             ratios[1, group, step],
@@ -949,10 +1030,12 @@ def _pull(turns, ratios, places, slopes, cells, several, group, angles):
         )
         g = slopes[place, :, 0]
         if places[1, place] < 0:
-            real, imag = er * fr - ei * fi, er * fi + ei * fr
-            theta = cc * (g[1] * real - g[0] * imag)
-            phi = g[1] * cells[place, 0, 0] - g[0] * cells[place, 1, 0]
+            real, imag = cells[place, 0, 0], cells[place, 1, 0]
+            lost = ss * arms[1, group, step] if arms.size else ss
+            turn = phi[group, step]
+            angles[0, group, step] = g[1] * (real + lost * np.cos(turn)) - g[0] * (imag + lost * np.sin(turn))
+            angles[1, group, step] = g[1] * real - g[0] * imag
         else:
             cos2, sin2, both = cc * cc + cs * cs, sc * sc + ss * ss, cc * sc + cs * ss
-            theta, phi = (cos2 * g[0] + sin2 * g[1] + both * g[2]) / (cos2 + sin2), g[3]
-        angles[0, group, step], angles[1, group, step] = theta, phi
+            angles[0, group, step] = (cos2 * g[0] + sin2 * g[1] + both * g[2]) / (cos2 + sin2)
+            angles[1, group, step] = g[3]

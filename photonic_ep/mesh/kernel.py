@@ -25,6 +25,8 @@ Cell = Callable[..., SDict]
 CellMatrix = Complex[Tensor, "2 2 mzis tiles"]
 Fields = Complex[Tensor, "modes inputs tiles"]
 FORWARD = ((("o2", "o3"), ("o1", "o3")), (("o2", "o4"), ("o1", "o4")))
+# Theta and phi of every step, what is left of their arms, and the couplers: `Layout` says how they lie
+Phases = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 KNOWN: dict[int, dict[tuple, "Layout"]] = {}
 SMALL = 32  # modes up to which tiles are lanes: what they do fills a cache
 NEAR = 4 << 10  # bytes of the real parts of the rows of a few steps: with the rest they leave room in the first cache
@@ -109,7 +111,8 @@ class Layout:
         self.way = np.column_stack((places, np.arange(self.steps)))[order].T.copy(), ranks
         self.held = int(alone.sum())
         # What stands for phases, for given steps, and for the fields of the identity
-        self.no_phases = self._empty(0, 0, 0)
+        self.nothing = self._empty(0, 0, 0)
+        self.no_phases = self._empty(0, 0), self._empty(0, 0), self.nothing, self.nothing
         self.no_cells, self.identity = (torch.empty((0,) * n, dtype=dtype.to_complex()).numpy() for n in (4, 3))
         self.complex = self.identity.dtype
         self.whole = inputs % self.lanes == 0
@@ -154,6 +157,17 @@ class Layout:
         """What was packed; nothing, if it has been written to since: then it is computed again."""
         return packed if shown._version == version else self.identity
 
+    def pack_angles(self, angles: Float[Tensor, "steps tiles"]) -> np.ndarray:
+        """Lay out a phase of every step and tile."""
+        given = angles.detach().to(self.dtype).resolve_neg().numpy()
+        if self.several:
+            return np.ascontiguousarray(given)
+        if self._whole(self.steps) == self.steps:
+            return np.ascontiguousarray(given.T)
+        room = self._empty(self.tiles, self._whole(self.steps))
+        room[:, : self.steps] = given.T
+        return room
+
     def heaters(self, count: int) -> tuple[Tensor, Tensor]:
         """Room for `count` numbers a step and tile, and how (count, steps, tiles) lie in it."""
         if self.several:
@@ -168,19 +182,18 @@ class Layout:
 
     def sent(self, given: np.ndarray, fields: np.ndarray) -> np.ndarray:
         """Fields behind the last step, by T, laid out as `pack` does."""
-        return self.forward(self.no_phases, self.no_phases, given, fields)
+        return self.forward(self.no_phases, given, fields)
 
-    def forward(self, turns: np.ndarray, ratios: np.ndarray, given: np.ndarray, fields: np.ndarray) -> np.ndarray:
+    def forward(self, phases: Phases, given: np.ndarray, fields: np.ndarray) -> np.ndarray:
         """`columns.forward`: fields behind the last step, by phases or by what is given, laid out."""
         out, room = np.empty(self.shape, self.complex), self.take()
-        columns.forward(*self.way, turns, ratios, given, fields, out, self.several, *room[:4])
+        columns.forward(*self.way, phases, given, fields, out, self.several, *room[:4])
         self.rooms.append(room)
         return out
 
     def backward(
         self,
-        turns: np.ndarray,
-        ratios: np.ndarray,
+        phases: Phases,
         given: np.ndarray,
         fields: np.ndarray,
         out: np.ndarray,
@@ -189,9 +202,7 @@ class Layout:
     ) -> bool:
         """`columns.backward`: the gradient in phases, or in what was given, `into` the one that is not empty."""
         room = self.take()
-        good = columns.backward(
-            *self.way, turns, ratios, given, fields, out, self.pack(gradient), *into, self.several, *room
-        )
+        good = columns.backward(*self.way, phases, given, fields, out, self.pack(gradient), *into, self.several, *room)
         self.rooms.append(room)
         return good
 
@@ -266,7 +277,11 @@ class Steps:
         self.layout = Layout.of(rows, modes, modes, ratios.shape[2], ratios.dtype)
         room, shown = self.layout.heaters(4)
         shown.copy_(ratios)
-        self.rows, self.ratios, self.arms = rows, room.numpy(), arms
+        self.rows, self.ratios, self.arms = rows, room.numpy(), self.layout.nothing
+        if arms is not None:
+            room, shown = self.layout.heaters(2)
+            shown.copy_(arms)
+            self.arms = room.numpy()
 
     def __call__(
         self, theta: Float[Tensor, "steps tiles"], phi: Float[Tensor, "steps tiles"]
@@ -275,46 +290,50 @@ class Steps:
         out = _Phases.apply(theta, phi, self)
         return out if self.exits is None else out[self.exits]
 
-    def turns(self, theta: Float[Tensor, "steps tiles"], phi: Float[Tensor, "steps tiles"]) -> np.ndarray:
-        """Real and imaginary parts of e^{i theta} and e^{i phi}, times what the arms keep, as `pull` wants them."""
-        room, shown = self.layout.heaters(4)
-        for first, angle in ((0, theta), (2, phi)):
-            torch.cos(angle, out=shown[first])
-            torch.sin(angle, out=shown[first + 1])
-        if self.arms is not None:
-            shown.view(2, 2, *shown.shape[1:]).mul_(self.arms[:, None])
-        return room.numpy()
+    def phases(self, theta: Float[Tensor, "steps tiles"], phi: Float[Tensor, "steps tiles"]) -> Phases:
+        """What `columns` has to know of the steps."""
+        return self.layout.pack_angles(theta), self.layout.pack_angles(phi), self.arms, self.ratios
 
-    def pull(self, turns: np.ndarray, gradient: Complex[Tensor, "modes modes tiles"]) -> Float[Tensor, "2 steps tiles"]:
+    def pull(
+        self,
+        theta: Float[Tensor, "steps tiles"],
+        phi: Float[Tensor, "steps tiles"],
+        gradient: Complex[Tensor, "modes modes tiles"],
+    ) -> Float[Tensor, "2 steps tiles"]:
         """dL/dtheta and dL/dphi from dL/dT, as torch has it; T itself need not have been asked for."""
         if self.exits is not None:
             gradient = torch.empty_like(gradient).index_copy_(0, self.exits, gradient)
-        return self.pull_rows(turns, gradient, self.layout.identity)
+        return self.pull_rows(theta, phi, gradient, self.layout.identity)
 
     def pull_rows(
-        self, turns: np.ndarray, gradient: Complex[Tensor, "modes modes tiles"], out: np.ndarray
+        self,
+        theta: Float[Tensor, "steps tiles"],
+        phi: Float[Tensor, "steps tiles"],
+        gradient: Complex[Tensor, "modes modes tiles"],
+        out: np.ndarray,
     ) -> Float[Tensor, "2 steps tiles"]:
         """`pull` from the gradient in the rows, wherever their light leaves; `out`: those of T, laid out, or empty."""
         layout = self.layout
         angles, shown = layout.heaters(2)
-        into = angles.numpy(), layout.no_cells
-        if not layout.backward(turns, self.ratios, layout.no_cells, layout.identity, out, gradient, into):
-            more = torch.zeros_like(shown, memory_format=torch.contiguous_format).requires_grad_()
+        into, phases = (angles.numpy(), layout.no_cells), self.phases(theta, phi)
+        if not layout.backward(phases, layout.no_cells, layout.identity, out, gradient, into):
+            leaves = [angle.detach().requires_grad_() for angle in (theta, phi)]
             with torch.enable_grad():
-                shown.copy_(torch.autograd.grad(self.by_steps(turns, more), more, gradient)[0])
+                found = torch.autograd.grad(self.by_steps(*leaves), leaves, gradient)
+            for room, part in zip(shown, found, strict=True):
+                room.copy_(part)
         return shown
 
-    def by_steps(self, turns: np.ndarray, more: Float[Tensor, "2 steps tiles"]) -> Fields:
-        """T in its rows, step by step in torch, where theta and phi are by so much more."""
-        (er, ei, fr, fi), (cc, cs, sc, ss) = (
+    def by_steps(self, theta: Float[Tensor, "steps tiles"], phi: Float[Tensor, "steps tiles"]) -> Fields:
+        """T in its rows, step by step in torch."""
+        ratios, arms = (
             torch.from_numpy(room if self.layout.several else room[..., : self.layout.steps].swapaxes(1, 2))
-            for room in (turns, self.ratios)
+            for room in (self.ratios, self.arms)
         )
         # As in `columns`
-        e, f = (
-            torch.complex(*part) * torch.polar(torch.ones_like(by), by)
-            for part, by in zip(((er, ei), (fr, fi)), more, strict=True)
-        )
+        cc, cs, sc, ss = ratios
+        kept = arms if len(arms) else (torch.ones_like(cc),) * 2
+        e, f = (torch.polar(part, angle.to(cc)) for part, angle in zip(kept, (theta, phi), strict=True))
         t = ((cc * e - ss) * f, 1j * (cs * e + sc)), (1j * (sc * e + cs) * f, cc - ss * e)
         light = torch.eye(self.layout.modes, dtype=e.dtype)[..., None].expand(-1, -1, self.layout.tiles)
         return by_steps(self.rows, torch.stack([torch.stack(row) for row in t]), light)
@@ -336,10 +355,9 @@ class _Columns(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401  # pyright: ignore[reportIncompatibleMethodOverride]
         layout, (cells, fields) = ctx.layout, ctx.saved_tensors  # which refuse if they have changed since
-        graph, none, entries = torch.is_grad_enabled(), layout.no_phases, np.empty_like(ctx.sent[0])
-        if not graph and layout.backward(
-            none, none, *ctx.sent, layout.unchanged(*ctx.out), gradients[0], (none, entries)
-        ):
+        graph, entries = torch.is_grad_enabled(), np.empty_like(ctx.sent[0])
+        into = layout.nothing, entries
+        if not graph and layout.backward(layout.no_phases, *ctx.sent, layout.unchanged(*ctx.out), gradients[0], into):
             return torch.from_numpy(entries), None, None, None
         with torch.enable_grad():
             leaf = cells if graph else cells.detach().requires_grad_()
@@ -352,8 +370,8 @@ class _Phases(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, theta: Tensor, phi: Tensor, steps: Steps) -> Tensor:  # noqa: ANN401
-        ctx.turns, ctx.steps, layout = steps.turns(theta, phi), steps, steps.layout
-        packed = layout.forward(ctx.turns, steps.ratios, layout.no_cells, layout.identity)
+        ctx.steps, layout = steps, steps.layout
+        packed = layout.forward(steps.phases(theta, phi), layout.no_cells, layout.identity)
         out = layout.unpack(packed)
         ctx.out = packed, out.detach(), out._version
         ctx.save_for_backward(theta, phi)
@@ -363,11 +381,10 @@ class _Phases(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN401  # pyright: ignore[reportIncompatibleMethodOverride]
         angles = ctx.saved_tensors  # which refuse if they have changed since
         if torch.is_grad_enabled():  # for second derivatives
-            more = torch.stack(angles) - torch.stack(angles).detach()
-            out = ctx.steps.by_steps(ctx.turns, more)
-            theta, phi = torch.autograd.grad(out, more, gradients[0], create_graph=True)[0]
+            both = torch.stack(angles)
+            theta, phi = torch.autograd.grad(ctx.steps.by_steps(*both), both, gradients[0], create_graph=True)[0]
         else:
-            theta, phi = ctx.steps.pull_rows(ctx.turns, gradients[0], ctx.steps.layout.unchanged(*ctx.out))
+            theta, phi = ctx.steps.pull_rows(*angles, gradients[0], ctx.steps.layout.unchanged(*ctx.out))
         return theta, phi, None
 
 

@@ -326,7 +326,7 @@ def test_attenuators_that_let_nothing_through_have_their_gradient(source, monkey
     weight = torch.randn(19, 19, tiles, generator=source, dtype=torch.complex128)
     t, results = steps(*angles), []
     results.append((t.detach(), *torch.autograd.grad(t, angles, weight)))
-    results.append((t.detach(), *steps.pull(steps.turns(*(angle.detach() for angle in angles)), weight)))
+    results.append((t.detach(), *steps.pull(*(angle.detach() for angle in angles), weight)))
     e, f = (arm * torch.exp(1j * angle) for arm, angle in zip(arms, angles, strict=True))
     cc, cs, sc, ss = ratios
     cells = torch.stack(
@@ -378,6 +378,34 @@ def test_fields_that_do_not_come_back_are_noticed(monkeypatch, first, second, fi
     assert remembered
     scale = slopes[1].abs().max()
     torch.testing.assert_close(slopes[0] / scale, slopes[1] / scale, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 3e-7), (torch.float64, 4e-16)])
+@pytest.mark.parametrize("several", [True, False])
+def test_any_phase_turns_light_by_its_cosine_and_sine(source, dtype, error, several):
+    """Small ones, quarters of a turn, many turns, either sign: T of one MZI each, against numpy in double precision."""
+    size = torch.logspace(-8, 4, 500, dtype=torch.float64)
+    angles = torch.cat([size, -size, torch.arange(-40, 41) * math.pi / 4, torch.tensor([0.0, -0.0])]).to(dtype)
+    count = len(angles)
+    phi = angles[torch.randperm(count, generator=source)]
+    rows = np.array([[0, 1]]) if several else np.arange(2 * count).reshape(count, 2)
+    theta, phi = (part[None] if several else part[:, None] for part in (angles, phi))
+    none = torch.zeros_like(theta)
+    t = Steps(rows, 2 if several else 2 * count, couplers(none, none))(theta, phi)
+    t = (
+        t.permute(2, 0, 1)
+        if several
+        else torch.stack([t[2 * k : 2 * k + 2, 2 * k : 2 * k + 2, 0] for k in range(count)])
+    )
+    e, f = (np.exp(1j * part.flatten().double().numpy()) for part in (theta, phi))
+    half = np.array([[(e - 1) * f, 1j * (e + 1)], [1j * (e + 1) * f, 1 - e]]).transpose(2, 0, 1) / 2
+    assert np.abs(t.numpy() - half).max() < error
+
+
+def test_phases_that_are_no_numbers_give_none():
+    rows, none = clements(2).rows, torch.zeros(1, 20)
+    for wrong in (math.nan, math.inf):
+        assert Steps(rows, 2, couplers(none, none))(torch.full_like(none, wrong), none).isnan().all()
 
 
 def test_light_may_be_changed_before_its_gradient_is_asked_for(source):
