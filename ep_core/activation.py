@@ -46,10 +46,13 @@ class Activation(ABC):
             state = state + self.noise * torch.randn(
                 state.shape, generator=generator, dtype=state.dtype, device=state.device
             )
-        if self.bits is None:
-            return state
+        return state if self.bits is None else self._round_(state - self.low)
+
+    def _round_(self, above: Tensor) -> Tensor:
+        """Nearest level, in place, of what is above `low`."""
+        assert self.bits is not None
         steps = (2**self.bits - 1) / (self.high - self.low)
-        return torch.round((state - self.low) * steps) / steps + self.low
+        return above.mul_(steps).round_().div_(steps).add_(self.low)
 
     def consume(self, drive: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The same, for a drive that is needed no more: the state may take its memory."""
@@ -89,9 +92,11 @@ class HardSigmoid(Activation):
         return drive.clamp(self.low, self.high)
 
     def consume(self, drive: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """clip(u, low, high) in place, where nothing comes after it."""
-        bare = self.bits is None and not (self.noise and generator is not None)
-        return drive.clamp_(self.low, self.high) if bare else self(drive, generator)
+        """clip(u, low, high) in place, and the nearest level, unless there is noise."""
+        if self.noise and generator is not None:
+            return self(drive, generator)
+        drive.clamp_(self.low, self.high)
+        return drive if self.bits is None else self._round_(drive.sub_(self.low))
 
     def slope(self, drive: Tensor) -> Tensor:
         """1 inside the box, 0 outside."""

@@ -206,18 +206,25 @@ def _sweeps(
                 mean = [total + s / solver.average for total, s in zip(mean, phase.state, strict=True)]
             continue
         more = moves > solver.tolerance
-        if going is not phase:
-            for whole, part in zip(phase.state, going.state, strict=True):
-                whole[rows] = part
         if not more.all():
             # Samples that have arrived are left alone; the others go on without them.
             keep = more.nonzero()[:, 0]
+            if going is not phase:
+                _put(phase, rows, going, (~more).nonzero()[:, 0])
             rows, going, count = rows[keep], going.take(keep), len(keep)
+    if going is not phase:
+        _put(phase, rows, going, torch.arange(count, device=rows.device))
     phase.state = mean
     # The residual is the simulator's own knowledge, without noise: it is not a read of the device.
     phase.generator = None
     moves = [(phase.target(layer) - phase.state[layer]).abs().amax(1) for layer in order]
     return phase.state, torch.stack(moves).amax(0), steps, sweeps
+
+
+def _put(phase: Phase, rows: Tensor, going: Phase, arrived: Tensor) -> None:
+    """Put the states of samples that have arrived, of those that still went, where they belong."""
+    for whole, part in zip(phase.state, going.state, strict=True):
+        whole[rows[arrived]] = part[arrived]
 
 
 def _not_finite(

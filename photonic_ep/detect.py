@@ -125,11 +125,9 @@ class BalancedDetector:
         common mode.
         """
         r, b = self.responsivity, self.bandwidth_hz
-        variance = torch.zeros_like(plus)
-        if self.shot:
-            variance = variance + 2 * ELEMENTARY_CHARGE * r * (plus + minus) * b
-        if self.load_ohm is not None:
-            variance = variance + 4 * BOLTZMANN * self.temperature_k * b / self.load_ohm
+        shot = 2 * ELEMENTARY_CHARGE * r * b if self.shot else 0.0
+        thermal = 0.0 if self.load_ohm is None else 4 * BOLTZMANN * self.temperature_k * b / self.load_ohm
+        variance = shot * (plus + minus) + thermal
         if self.rin_db_hz is not None:
             variance = variance + 10 ** (self.rin_db_hz / 10) * b * r**2 * (plus.square() + minus.square())
         return torch.sqrt(variance)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -105,19 +106,24 @@ class IntensityNudge:
         power = torch.stack([wanted, -wanted], -1).clamp(0, ceiling)
         if self.light.bits is not None:
             step = ceiling / (2**self.light.bits - 1)
-            power = step * torch.round(power / step)
+            power.div_(step).round_().mul_(step)
         if self.light.extinction_db is not None:
             leak = 10 ** (-self.light.extinction_db / 10)
-            power = ceiling * leak + (1 - leak) * power
+            power.mul_(1 - leak).add_(ceiling * leak)
         return power
 
     def act(self, setting: Float[Tensor, "batch k 2"], generator: torch.Generator | None) -> Float[Tensor, "batch k"]:
         """Difference current in units of full scale: (1 + d/2) P+ - (1 - d/2) P-, with the light's noise."""
-        plus, minus = (1 + self.difference / 2) * setting[..., 0], (1 - self.difference / 2) * setting[..., 1]
+        plus, minus = (self._responses * setting).unbind(-1)
         force = plus - minus
         detector = self.light.detector
         if detector is None or generator is None:
             return force
         watts = 1e-3 * self.light.full_scale_mw
         sigma = detector.noise(watts * plus, watts * minus) / (detector.responsivity * watts)
-        return force + sigma * torch.randn(force.shape, generator=generator, dtype=force.dtype)
+        return force.add_(sigma.mul_(torch.randn(force.shape, generator=generator, dtype=force.dtype)))
+
+    @cached_property
+    def _responses(self) -> Float[Tensor, "*k 2"]:
+        """Of the + and the - diode: 1 + d/2 and 1 - d/2."""
+        return torch.stack([1 + self.difference / 2, 1 - self.difference / 2], -1)

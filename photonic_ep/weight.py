@@ -247,11 +247,13 @@ class MeshWeight(SolvedWeight):
         with torch.no_grad():
             k = self.topology.modes
             # dL/dT = g e^{i psi} conj(D D') dL/dW, block by block
-            full = cotangent.new_zeros(self.rows * k, self.cols * k)
-            full[: self.out_features, : self.in_features] = cotangent
-            blocks = self.gain * full.unflatten(1, (self.cols, k)).unflatten(0, (self.rows, k)).permute(1, 3, 0, 2)
+            dark = self.cols * k - self.in_features, self.rows * k - self.out_features
+            full = torch.nn.functional.pad(cotangent, (0, dark[0], 0, dark[1])) if any(dark) else cotangent
+            blocks = full.unflatten(1, (self.cols, k)).unflatten(0, (self.rows, k)).permute(1, 3, 0, 2)
             psi = self.lo_phase if self.aligned else torch.zeros_like(self.lo_phase)
-            light = torch.polar(torch.ones_like(psi), psi) * blocks.reshape(k, k, self.tiles)
+            turn = torch.polar(torch.full_like(psi, self.gain), psi).unflatten(0, (self.rows, self.cols))
+            light = turn.new_empty(k, k, self.tiles)
+            torch.mul(turn, blocks, out=light.unflatten(2, turn.shape))
             steps, angles = self._steps(), self._angles()
             if self.physics.port_reflection:
                 light = self._through_ports(steps(*angles), light, backward)
