@@ -9,7 +9,7 @@ from torch import Tensor
 
 from electronic_ep.cost import DAC
 from ep_core.cost import Cost
-from ep_core.nudge import Mode
+from ep_core.nudge import Law, Mode
 from ep_core.parts import Converter
 
 
@@ -43,13 +43,22 @@ class CurrentNudge:
         if not 0 <= self.noise < math.inf:
             raise ValueError(f"the nudge's noise must be finite and not negative, not {self.noise}")
 
+    @property
+    def _step(self) -> float:
+        """Distance of two currents; 0 where all are possible."""
+        return 0.0 if self.bits is None else self.ceiling / (2 ** (self.bits - 1) - 1)
+
+    @property
+    def law(self) -> Law:
+        """`emit` and `act` in numbers."""
+        return Law(curve=(self.ceiling, self._step, 1.0, 0.0), variances=(self.noise**2, 0.0, 0.0))
+
     def emit(self, wanted: Float[Tensor, "batch k"]) -> Float[Tensor, "batch k"]:
         """The current as the converter makes it: 2^bits - 1 levels, of which 0 is one."""
         current = wanted.clamp(-self.ceiling, self.ceiling)
         if self.bits is None:
             return current
-        step = self.ceiling / (2 ** (self.bits - 1) - 1)
-        return step * torch.round(current / step)
+        return self._step * torch.round(current / self._step)
 
     def act(self, setting: Float[Tensor, "batch k"], generator: torch.Generator | None) -> Float[Tensor, "batch k"]:
         """The current with the noise of one read."""

@@ -24,7 +24,7 @@ from ep_core.ledger import Ledger
 from ep_core.library import DimodSampler
 from ep_core.loss import CrossEntropy, Loss, SquaredError, one_hot
 from ep_core.network import Network
-from ep_core.nudge import IdealNudge, Nudge, Pull
+from ep_core.nudge import IdealNudge, Law, Nudge, Pull
 from ep_core.paired import Paired
 from ep_core.relax import NotConverged, Relaxation, relax
 from ep_core.samplers import Sampler, Samples, Schedule
@@ -63,6 +63,7 @@ __all__ = [
     "IsingEP",
     "IsingEstimate",
     "IsingNetwork",
+    "Law",
     "LearningStopped",
     "Ledger",
     "Linear",

@@ -11,7 +11,6 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from ep_core.activation import Activation, HardSigmoid
@@ -19,6 +18,7 @@ from ep_core.contrast import Contrast, Product
 from ep_core.edge import Edge
 from ep_core.lanes import relax_all, room
 from ep_core.network import Network
+from ep_core.nudge import Pull
 from ep_core.solvers import GaussSeidel, Solver
 
 WIDEST = 64  # outputs up to which the weights stay in the first caches; wider products are torch's
@@ -59,7 +59,7 @@ class Phases:
     Args:
         network, constant, solvers: that `fits`; the second solver is that of the pulled phases.
         start: state to start from (default: all neurons at 0).
-        given: forces on the outputs in each sweep of a lone phase, and at last those without noise (default: none).
+        pull: what pulls in a lone phase (default: nothing); with it, `generator`: of its noise.
         strengths, target, frozen: beta and y of the pulled phases; whether their pull stays that of the free state.
         shares: f of the free and of each pulled phase, whose f s the forces are (default: none are made).
 
@@ -76,7 +76,8 @@ class Phases:
         solvers: Sequence[Solver],
         *,
         start: Sequence[Tensor] | None = None,
-        given: Float[Tensor, "sweeps batch k"] | None = None,
+        pull: Pull | None = None,
+        generator: torch.Generator | None = None,
         strengths: Sequence[float] = (),
         target: Tensor | None = None,
         frozen: bool = False,
@@ -97,12 +98,14 @@ class Phases:
         if start is not None:
             for own, old in zip(free, start, strict=True):
                 own.copy_(old)
+        law, given = (None, None) if pull is None else _told(pull, solvers[0].steps, number, generator)
         relax_all(
             network.operators[1].matrix().contiguous().numpy(),
             drive.contiguous().numpy(),
             bias.numpy(),
             (bias if target is None else target).numpy(),
-            None if given is None else given.contiguous().numpy(),
+            law,
+            given,
             frozen,
             start is None,
             forced,
@@ -123,6 +126,22 @@ class Phases:
             pre, post = torch.cat([self.free.state[0], pre]), torch.cat([free.view(-1, post.shape[1]), post])
         products = [Product(edge=0, post=pushes.view(x.shape[0], -1), pre=x), Product(edge=1, post=post, pre=pre)]
         return Contrast(network=self.network, products=products, biases=sums, finite=self.finite)
+
+
+def _told(
+    pull: Pull, sweeps: int, number: np.dtype, generator: torch.Generator | None
+) -> tuple[tuple[np.ndarray, ...] | None, np.ndarray | None]:
+    """What `relax_all` has to know of a pull: its law and the numbers drawn for its noise, or its forces."""
+    if pull.setting is not None:
+        return None, pull.drawn(sweeps, generator).contiguous().numpy()
+    law, (rows, outputs) = pull.nudge.law, pull.target.shape
+    assert law is not None
+    noisy = generator is not None and any(law.variances)
+    dtype = pull.target.dtype
+    drawn = torch.randn(sweeps, rows, outputs, generator=generator, dtype=dtype).numpy() if noisy else None
+    responses = law.responses.to(dtype).expand(outputs, 2).contiguous().numpy()
+    wanted = (pull.beta * pull.target).contiguous().numpy(), pull.beta.view(-1).contiguous().numpy()
+    return (np.array([*law.curve, *law.variances], number), responses, *wanted), drawn
 
 
 @lru_cache(maxsize=64)

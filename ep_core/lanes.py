@@ -312,13 +312,32 @@ def _swept(w, c, o, h, sums, most, boxes, levels, watched):
 
 
 @helper
-def _answered(outputs, step, sums, shift, pull, given, row, stiffness, o, v, most, boxes, levels, watched):
+def _force(wanted, law, given, step, row, k):
+    """What pulls on an output in a sweep: what is wanted, what is given, or what a law makes of the first."""
+    if law is None:
+        return wanted if given is None else given[step, row, k]
+    numbers, responses = law[0], law[1]
+    none, ceiling, distance, kept, leak = numbers.dtype.type(0), numbers[0], numbers[1], numbers[2], numbers[3]
+    plus, minus = _clip(wanted, none, ceiling), _clip(-wanted, none, ceiling)
+    if distance > none:
+        plus, minus = np.rint(plus / distance) * distance, np.rint(minus / distance) * distance
+    plus, minus = responses[k, 0] * (leak + kept * plus), responses[k, 1] * (leak + kept * minus)
+    if given is None:
+        return plus - minus
+    flat, each, square = numbers[4], numbers[5], numbers[6]
+    variance = flat + each * (plus + minus) + square * (plus * plus + minus * minus)
+    # Behind the last draw there is no noise
+    return plus - minus + (np.sqrt(variance) * given[step, row, k] if step < len(given) else none)
+
+
+@helper
+def _answered(outputs, step, sums, shift, pull, law, given, row, stiffness, o, v, most, boxes, levels, watched):
     """A sweep over the outputs of a sample; returns how far it and that over the hidden neurons moved, if watched.
 
-    v becomes the drives without the nudge. The force of each sweep may be `given`.
+    v becomes the drives without the nudge. The force of each sweep may be `given`, or made by a law.
     """
     moved = _largest(most) if watched else o.dtype.type(0)
-    if given is None and levels is None:
+    if law is None and given is None and levels is None:
         for k in range(0, len(sums), EIGHT):
             away = _answer(sums, shift, pull, o, v, stiffness, boxes[1, 0], boxes[1, 1], k, outputs)
             moved = max(moved, away)
@@ -328,17 +347,16 @@ def _answered(outputs, step, sums, shift, pull, given, row, stiffness, o, v, mos
     for k in range(outputs):
         old = o[k]
         v[k] += shift[k]
-        if given is None:  # noqa: SIM108 (numba leaves out a branch, not an arm)
-            drive = v[k] + (pull[k] - stiffness * old)
-        else:
-            drive = v[k] + given[step, row, k]
+        drive = v[k] + _force(pull[k] - stiffness * old, law, given, step, row, k)
         o[k] = _rho(drive, boxes[1, 0], boxes[1, 1], levels, 1)
         moved = max(moved, abs(o[k] - old))
     return moved
 
 
 @helper
-def _relax(w, c, shift, count, pull, given, row, stiffness, o, h, v, sums, most, boxes, levels, steps, tolerance, took):
+def _relax(
+    w, c, shift, count, pull, law, given, row, stiffness, o, h, v, sums, most, boxes, levels, steps, tolerance, took
+):
     """Sweep a sample, or two, until no neuron moves by more than the tolerance, or to the end.
 
     Both together until the first has come to rest, then the other alone. `took` becomes how many sweeps each took.
@@ -356,9 +374,10 @@ def _relax(w, c, shift, count, pull, given, row, stiffness, o, h, v, sums, most,
                 sums[i],
                 shift[i],
                 pull[i],
+                law,
                 given,
                 row + i,
-                stiffness,
+                stiffness[i],
                 o[i],
                 v[i],
                 most[i],
@@ -380,9 +399,10 @@ def _relax(w, c, shift, count, pull, given, row, stiffness, o, h, v, sums, most,
                 sums[i],
                 shift[i],
                 pull[i],
+                law,
                 given,
                 row + i,
-                stiffness,
+                stiffness[i],
                 o[i],
                 v[i],
                 most[i],
@@ -395,10 +415,7 @@ def _relax(w, c, shift, count, pull, given, row, stiffness, o, h, v, sums, most,
                 took[i] = step
         took[i] = took[i] if took[i] > 0 else steps
         for k in range(outputs):
-            if given is None:
-                v[i, k] += pull[i, k] - stiffness * o[i, k]
-            else:
-                v[i, k] += given[steps, row + i, k]
+            v[i, k] += _force(pull[i, k] - stiffness[i] * o[i, k], law, given, steps, row + i, k)
 
 
 @helper
@@ -460,10 +477,12 @@ def room(width: int, outputs: int, itemsize: int) -> int:
 
 
 @compiled
-def relax_all(w, drive, bias, target, given, frozen, rest, forced, numbers, levels, steps, memory, counts):
+def relax_all(w, drive, bias, target, law, given, frozen, rest, forced, numbers, levels, steps, memory, counts):
     """Run each sample's free phase, then its pulled ones from there; see `kernel.Phases`.
 
-    `given` (steps + 1, samples, outputs) are the forces of a lone phase, and at last those without noise; or None.
+    `given` (steps + 1, samples, outputs) are the forces of a lone phase, and at last those without noise; or None. With
+    a `law` they are (steps, samples, outputs) numbers drawn for its noise, or None, and the wanted forces are
+    `law[2] - law[3] s`, (samples, outputs) and of each sample; `law[:2]` are `nudge.Law`'s numbers and responses.
     `numbers` holds the boxes of both layers and the tolerances of both kinds of phases, then beta and f of each phase;
     `levels` those of both layers in a unit (0: none), or None. `memory` holds working memory, then states of hidden
     neurons, of outputs, residuals, and if `forced` the forces on hidden neurons, summed over phases, those on outputs,
@@ -493,7 +512,7 @@ def relax_all(w, drive, bias, target, given, frozen, rest, forced, numbers, leve
     v, work = _rows(work, 2, room)
     pull, work = _rows(work, 2, room)
     shift, work = _rows(work, 2, room)
-    took = np.empty(2, np.int64)
+    took, stiffness = np.empty(2, np.int64), np.empty(2, w.dtype)
 
     padded[:, :width], padded[:, width:] = w, none
     # What fills up the last vector stays where it is, or counts for nothing
@@ -512,16 +531,21 @@ def relax_all(w, drive, bias, target, given, frozen, rest, forced, numbers, leve
                 # The first pulled phase goes on from where the free one is
                 if phase != 1:
                     _copy(hidden[b + i], output[b + i], fresh, h[i], o[i])
+                stiffness[i] = none if frozen else beta
                 for k in range(outputs):
                     # force = -beta (s - y), of the free state where it is frozen
                     pull[i, k] = beta * (target[b + i, k] - (o[i, k] if frozen else none)) if phase > 0 else none
-            stiffness = none if frozen else beta
+                if law is not None:
+                    stiffness[i] = law[3][row + i]
+                    for k in range(outputs):
+                        pull[i, k] = law[2][row + i, k]
             _relax(
                 padded,
                 c,
                 shift,
                 count,
                 pull,
+                law,
                 given,
                 row,
                 stiffness,

@@ -1,6 +1,7 @@
 """How the cost pulls on the output: the protocol that hardware nudges follow, the ideal one, and a phase's pull."""
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
@@ -8,10 +9,27 @@ from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from ep_core.cost import Cost
-from ep_core.loss import Loss
+from ep_core.loss import Loss, SquaredError
 from ep_core.network import Network, State
 
 Mode = Literal["closed", "frozen"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Law:
+    """What hardware makes of a wanted force f, in numbers that compiled sweeps can go by: r+ P+ - r- P-.
+
+    P+- = leak + kept [clip(+-f, 0, ceiling) to the nearest multiple of step], with noise of the variance
+    v0 + v1 (p+ + p-) + v2 (p+^2 + p-^2), p = r P.
+
+    Attributes:
+        curve: ceiling, step (0: none), kept, leak. variances: v0, v1, v2. responses: r+ and r-, of each output or all.
+
+    """
+
+    curve: tuple[float, float, float, float] = (math.inf, 0.0, 1.0, 0.0)
+    variances: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    responses: Float[Tensor, "*k 2"] = field(default_factory=lambda: torch.ones(2))
 
 
 @runtime_checkable
@@ -25,6 +43,11 @@ class Nudge(Protocol):
     @property
     def mode(self) -> Mode:
         """When the nudge is set."""
+        ...
+
+    @property
+    def law(self) -> Law | None:
+        """What `emit` and `act` come to, for compiled sweeps; None where they have to be asked themselves."""
         ...
 
     def emit(self, wanted: Float[Tensor, "batch k"]) -> Tensor:
@@ -45,6 +68,11 @@ class IdealNudge:
     """The force is exactly what is wanted."""
 
     mode: Mode = "closed"
+
+    @property
+    def law(self) -> Law:
+        """Every force is what is wanted."""
+        return Law()
 
     def emit(self, wanted: Num[Tensor, "batch k"]) -> Tensor:
         """Return the wanted force itself."""
@@ -94,6 +122,13 @@ class Pull:
     def reads(self) -> int:
         """Products of a row with the read-out in every sweep: up and down, unless there is none or it is frozen."""
         return 0 if self.network.readout is None or self.setting is not None else 2
+
+    @property
+    def lawful(self) -> bool:
+        """Whether compiled sweeps can make it: it is set once, or follows a linear slope by a law."""
+        if self.setting is not None or self.nudge.law is None:
+            return self.setting is not None and not self.reads
+        return type(self.loss) is SquaredError and self.network.readout is None and not self.beta.is_complex()
 
     def wanted(self, state: State | list[Tensor], generator: torch.Generator | None = None) -> Tensor:
         """-beta dC/ds at a state."""

@@ -102,10 +102,9 @@ def settle(
     """
     batch = constant[0].shape[0]
     clamps = batch if start is None else 0
-    frozen = force if isinstance(force, Pull) and force.setting is not None and not force.reads else None
-    if frozen is force and not hold and fits(network, [solver], constant[0]):
-        given = None if frozen is None else frozen.drawn(solver.steps, generator)
-        run = Phases(network, constant, [solver], start=start, given=given)
+    pull = force if isinstance(force, Pull) and force.lawful else None
+    if pull is force and not hold and fits(network, [solver], constant[0]):
+        run = Phases(network, constant, [solver], start=start, pull=pull, generator=generator)
         return _compiled(network, constant, solver, run.free, run.finite, clamps)
     state = list(network.rest(batch) if start is None else start)
     state, residual, steps, sweeps = _sweeps(network, constant, solver, state, force, hold, generator)

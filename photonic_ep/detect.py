@@ -124,13 +124,21 @@ class BalancedDetector:
         variance = 2 e R (P+ + P-) B + 4 k T B / load + RIN B R^2 (P+^2 + P-^2): the RIN of light on one diode is not
         common mode.
         """
-        r, b = self.responsivity, self.bandwidth_hz
-        shot = 2 * ELEMENTARY_CHARGE * r * b if self.shot else 0.0
-        thermal = 0.0 if self.load_ohm is None else 4 * BOLTZMANN * self.temperature_k * b / self.load_ohm
-        variance = shot * (plus + minus) + thermal
-        if self.rin_db_hz is not None:
-            variance = variance + 10 ** (self.rin_db_hz / 10) * b * r**2 * (plus.square() + minus.square())
+        thermal, shot, intensity = self.variances
+        variance = thermal + shot * (plus + minus)
+        if intensity:
+            variance = variance + intensity * (plus.square() + minus.square())
         return torch.sqrt(variance)
+
+    @property
+    def variances(self) -> tuple[float, float, float]:
+        """Of the difference current: without light [A^2], per watt, and per squared watt."""
+        r, b = self.responsivity, self.bandwidth_hz
+        return (
+            0.0 if self.load_ohm is None else 4 * BOLTZMANN * self.temperature_k * b / self.load_ohm,
+            2 * ELEMENTARY_CHARGE * r * b if self.shot else 0.0,
+            0.0 if self.rin_db_hz is None else 10 ** (self.rin_db_hz / 10) * b * r**2,
+        )
 
     def current(
         self, plus: Float[Tensor, "*shape"], minus: Float[Tensor, "*shape"], generator: torch.Generator | None = None

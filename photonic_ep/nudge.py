@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ep_core.cost import Cost
-from ep_core.nudge import Mode
+from ep_core.nudge import Law, Mode
 from photonic_ep.detect import BalancedDetector
 from photonic_ep.hardware import Hardware
 
@@ -86,6 +86,19 @@ class IntensityNudge:
         draw = torch.randn(outputs, generator=generator, dtype=torch.float64)
         parts = Hardware() if hardware is None else hardware
         return cls(light=light, mode=mode, difference=(light.mismatch * draw).to(dtype), hardware=parts)
+
+    @property
+    def law(self) -> Law:
+        """`emit` and `act` in numbers."""
+        light, ceiling = self.light, self.light.ceiling
+        step = 0.0 if light.bits is None else ceiling / (2**light.bits - 1)
+        leak = 0.0 if light.extinction_db is None else 10 ** (-light.extinction_db / 10)
+        variances = (0.0, 0.0, 0.0)
+        if light.detector is not None:
+            watts = 1e-3 * light.full_scale_mw
+            full, found = light.detector.responsivity * watts, light.detector.variances
+            variances = found[0] / full**2, found[1] * watts / full**2, found[2] * watts**2 / full**2
+        return Law(curve=(ceiling, step, 1 - leak, ceiling * leak), variances=variances, responses=self._responses)
 
     def cost(self, outputs: int) -> Cost:
         """A converter and a modulator a diode, and the laser, which can give all of them the ceiling.

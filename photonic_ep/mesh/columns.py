@@ -926,10 +926,10 @@ def forward(places, ranks, phases, given, fields, out, several, state, cells, ca
 
     places (3, steps), in the order that light takes: where the rows start that a step mixes, in `state`, and the step's
     number; with -1 - k as the second, it is the k-th that multiplies the first by its T00. ranks: of every number, its
-    place in that order. phases (theta, phi, arms, ratios): of every number, as `_fill_one` and `_fill_several`
-    have them; or given (2, 2, steps, tiles) in their stead. fields, out: (tiles, modes, inputs), (modes, inputs, tiles) where several; one
-    tile of fields is for all, empty fields are the identity. state (4, modes, pieces, lanes), cells, came and spans are
-    room.
+    place in that order. phases (theta, phi, arms, ratios): of every number, as `_fill_one` and `_fill_several` have
+    them; or given (2, 2, steps, tiles) in their stead. fields, out: (tiles, modes, inputs), (modes, inputs, tiles)
+    where several; one tile of fields is for all, empty fields are the identity. state (4, modes, pieces, lanes), cells,
+    came and spans are room.
     """
     old = _flush()
     re, im, nothing = state[0], state[1], np.empty((0, 2, 1, 1), state.dtype)

@@ -6,6 +6,7 @@ from unittest.mock import patch
 import pytest
 import torch
 
+from electronic_ep.nudge import CurrentNudge
 from ep_core import (
     Anderson,
     DenseWeight,
@@ -111,7 +112,15 @@ def test_a_sample_does_not_depend_on_its_neighbours_in_the_batch(source, solver)
 
 
 # Light without noise: what every sweep draws would be another number in torch's order.
-NUDGES = [IdealNudge(), IdealNudge(mode="frozen"), IntensityNudge(light=NudgeLight(bits=6, extinction_db=20.0))]
+WEAK = NudgeLight(ceiling_mw=0.2, bits=7, extinction_db=13.0)
+NUDGES = [
+    IdealNudge(),
+    IdealNudge(mode="frozen"),
+    IntensityNudge(light=NudgeLight(bits=6, extinction_db=20.0)),
+    IntensityNudge(light=WEAK, mode="closed", difference=torch.tensor([0.2], dtype=torch.float64)),
+    CurrentNudge(ceiling=0.15, bits=6, mode="closed"),
+]
+NAMES = ["closed", "frozen", "light", "closed light", "closed current"]
 
 
 def swept(net, x, kind, nudge, tolerance):
@@ -134,7 +143,7 @@ def boxed(source, hidden, outputs, bits=None):
 
 
 @pytest.mark.parametrize(("hidden", "outputs"), [(3, 1), (30, 3), (64, 10), (150, 13)])
-@pytest.mark.parametrize("nudge", NUDGES, ids=["closed", "frozen", "light"])
+@pytest.mark.parametrize("nudge", NUDGES, ids=NAMES)
 @pytest.mark.parametrize("kind", [Symmetric, OneSided, VectorField])
 @pytest.mark.parametrize("bits", [None, 6])
 def test_compiled_sweeps_are_those_of_torch(source, hidden, outputs, nudge, kind, bits):
@@ -152,7 +161,7 @@ def test_compiled_sweeps_are_those_of_torch(source, hidden, outputs, nudge, kind
         torch.testing.assert_close(gradient, slow.gradients[name], **close)
 
 
-@pytest.mark.parametrize("nudge", NUDGES, ids=["closed", "frozen", "light"])
+@pytest.mark.parametrize("nudge", NUDGES[:3], ids=NAMES[:3])
 def test_levels_in_single_precision_are_torchs(source, nudge):
     """States are levels, but for the few that rounding puts on the other side of a half."""
     net = boxed(source, 60, 10, bits=6)
@@ -195,6 +204,60 @@ def test_a_frozen_nudge_draws_new_noise_for_every_sweep(source):
     assert (spread > 0.01).all()
     assert spread.std() < 0.1 * spread.mean()
     assert float(torch.corrcoef((drawn[:-1] - drawn[-1]).flatten(1))[0, 1:].abs().max()) < 0.1
+
+
+RECEIVER = BalancedDetector(load_ohm=50.0, bandwidth_hz=5e9, rin_db_hz=-120.0)
+NOISY = [
+    NudgeLight(full_scale_mw=0.05, ceiling_mw=0.05, bits=5, extinction_db=13.0, detector=RECEIVER),
+    NudgeLight(full_scale_mw=1e-4, ceiling_mw=1e-4, detector=BalancedDetector(rin_db_hz=None)),
+]
+
+
+@pytest.mark.parametrize("light", NOISY, ids=["thermal and intensity", "shot"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_closed_nudge_of_compiled_sweeps_has_the_noise_that_its_hardware_says(source, light, dtype):
+    """Without weights the outputs of one sweep are the forces on them: their mean, and their spread a row apart."""
+    rows, start = 4000, torch.tensor([0.2, 0.5, 0.9], dtype=dtype)
+    net = Network(
+        (2, 4, 3),
+        lambda o, i: DenseWeight(o, i, std=0.0, generator=source, dtype=dtype),
+        HardSigmoid(),
+        output=HardSigmoid(low=-9.0, high=9.0),
+    )
+    nudge = IntensityNudge(light=light, mode="closed", difference=torch.tensor([0.1, -0.1, 0.0], dtype=dtype))
+    target = torch.tensor([0.7, 0.1, 0.9], dtype=dtype)
+    pull = Pull(
+        network=net,
+        loss=SquaredError(),
+        nudge=nudge,
+        beta=torch.ones(rows, 1, dtype=dtype),
+        target=target.expand(rows, 3),
+    )
+    held = torch.zeros(rows, 4, dtype=dtype), start.expand(rows, 3)
+
+    def forces(steps, seed):
+        one = GaussSeidel(steps=steps, tolerance=0.0)
+        assert kernel.fits(net, [one], target)
+        noise = None if seed is None else torch.Generator().manual_seed(seed)
+        constant = net.clamp(torch.zeros(rows, 2, dtype=dtype))
+        return settle(net, constant, one, start=held, force=pull, generator=noise).state[1]
+
+    found, quiet = forces(1, 0).double(), forces(1, None)
+    setting = nudge.emit((target - start)[None])
+    torch.testing.assert_close(quiet, nudge.act(setting, None).expand(rows, 3))
+    watts = 1e-3 * light.full_scale_mw
+    powers = (
+        watts * part
+        for part in ((1 + nudge.difference / 2) * setting[..., 0], (1 - nudge.difference / 2) * setting[..., 1])
+    )
+    spread = light.detector.noise(*powers)[0] / (light.detector.responsivity * watts)
+    close = {"check_dtype": False, "rtol": 0.05, "atol": 0}
+    torch.testing.assert_close(found.std(0), spread, **close)
+    assert ((found.mean(0) - quiet[0]).abs() <= 4 * spread / rows**0.5).all()
+    assert torch.equal(forces(1, 0).double(), found)
+    # Every sweep draws anew
+    second = forces(2, 0).double() - nudge.act(nudge.emit(target - found.to(dtype)), None)
+    assert float(torch.corrcoef(torch.stack([second[:, 0], found[:, 0]]))[0, 1].abs()) < 0.08
 
 
 def test_compiled_sweeps_go_on_from_a_state(source):
