@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from jaxtyping import Bool, Float, Num
@@ -106,7 +107,7 @@ def settle(
     if pull is force and not hold and fits(network, [solver], constant[0]):
         run = Phases(network, constant, [solver], start=start, pull=pull, generator=generator)
         return _compiled(network, constant, solver, run.free, run.finite, clamps)
-    state = list(network.rest(batch) if start is None else start)
+    state = [constant[0].new_zeros(batch, c.shape[1]) for c in constant] if start is None else list(start)
     state, residual, steps, sweeps = _sweeps(network, constant, solver, state, force, hold, generator)
     # A complex state takes two reads: one of its real, one of its imaginary part.
     through = sweeps * (2 if state[0].is_complex() else 1)
@@ -194,17 +195,16 @@ def _sweeps(
     order = [layer for layer in network.order if not (hold and layer == network.layers - 1)]
     phase = Phase(network=network, constant=constant, state=list(state), force=force, order=order, generator=generator)
     phase.watched = solver.stops
-    rows, going, steps, sweeps = torch.arange(len(state[0]), device=state[0].device), phase, 0, 0
-    mean = [torch.zeros_like(s) for s in state] if solver.average > 1 else phase.state
-    count = len(rows)
+    if not solver.stops:
+        sweeps = solver.steps * len(state[0])
+        return *_whole(solver, phase), solver.steps, sweeps
+    going, steps, sweeps, count = phase, 0, 0, len(state[0])
+    rows = torch.arange(count, device=state[0].device)
     while steps < solver.steps and count:
         steps, sweeps = steps + 1, sweeps + count
-        moves = solver.sweep(going)
-        if not solver.stops or moves is None:
-            if solver.average > 1 and steps > solver.steps - solver.average:
-                mean = [total + s / solver.average for total, s in zip(mean, phase.state, strict=True)]
-            continue
-        more = moves > solver.tolerance
+        moved = solver.sweep(going)
+        assert moved is not None  # it was watched
+        more = moved > solver.tolerance
         if not more.all():
             # Samples that have arrived are left alone; the others go on without them.
             keep = more.nonzero()[:, 0]
@@ -213,11 +213,28 @@ def _sweeps(
             rows, going, count = rows[keep], going.take(keep), len(keep)
     if going is not phase:
         _put(phase, rows, going, torch.arange(count, device=rows.device))
+    return phase.state, _residual(phase), steps, sweeps
+
+
+def _whole(solver: Solver, phase: Phase) -> tuple[list[Tensor], Tensor]:
+    """Make all sweeps; return the state, or the mean of the last ones, and its residual."""
+    for _ in range(solver.steps - solver.average):
+        solver.sweep(phase)
+    if solver.average == 1:
+        solver.sweep(phase)
+        return phase.state, _residual(phase)
+    mean = [torch.zeros_like(s) for s in phase.state]
+    for _ in range(solver.average):
+        solver.sweep(phase)
+        mean = [total + s / solver.average for total, s in zip(mean, phase.state, strict=True)]
     phase.state = mean
-    # The residual is the simulator's own knowledge, without noise: it is not a read of the device.
+    return mean, _residual(phase)
+
+
+def _residual(phase: Phase) -> Tensor:
+    """Largest |rho(u) - s| of each sample: the simulator's own knowledge, without noise, and no read of the device."""
     phase.generator = None
-    moves = [(phase.target(layer) - phase.state[layer]).abs().amax(1) for layer in order]
-    return phase.state, torch.stack(moves).amax(0), steps, sweeps
+    return reduce(torch.maximum, [(phase.target(k) - phase.state[k]).abs().amax(1) for k in phase.order])
 
 
 def _put(phase: Phase, rows: Tensor, going: Phase, arrived: Tensor) -> None:

@@ -8,10 +8,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ep_core.moves import Move, moves
 from ep_core.network import Network, Terms
 from ep_core.nudge import Force
-
-THIN = 64  # columns below which libraries make the transpose of a product up to three times as fast
 
 
 @dataclass(kw_only=True)
@@ -22,7 +21,7 @@ class Phase:
         order: layers in the order of a sweep, without those that are held.
         watched: whether sweeps measure how far neurons move.
         memory: what a solver keeps of earlier sweeps, tensors with the samples first.
-        made: layers whose state is this phase's own.
+        moves: of the layers in turn, where nobody watches.
 
     """
 
@@ -35,7 +34,7 @@ class Phase:
     watched: bool = True
     memory: list[Tensor] = field(default_factory=list)
     terms: Terms | None = None
-    made: set[int] = field(default_factory=set)
+    moves: list[Move] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.terms is None:
@@ -43,31 +42,20 @@ class Phase:
         if self.terms is not None:
             self.constant = [c.to(s.dtype) for c, s in zip(self.constant, self.state, strict=True)]
 
-    def target(self, layer: int, room: Tensor | None = None) -> Tensor:
-        """rho(u_l + force): where the layer would go, its neighbours held; in `room` if that helps."""
+    def target(self, layer: int) -> Tensor:
+        """rho(u_l + force): where the layer would go, its neighbours held."""
         state, activation = self.state, self.network.activations[layer]
         if self.terms is None or not self.terms[layer]:
             drive, force = self.network.drive(layer, state, self.constant, self.generator), self._force(layer)
             return activation(drive if force is None else drive + force, self.generator)
         drive, force = self.constant[layer], self._force(layer)
-        # A force may be made of the state that is in the room
-        room = room if force is None else None
         for others, matrix in self.terms[layer]:
             seen = state[others[0]] if len(others) == 1 else torch.cat([state[other] for other in others], 1)
-            if not self.watched and matrix.size(1) < min(seen.size(0), THIN):
-                drive = torch.addmm(drive.mT, matrix.mT, seen.mT, out=None if room is None else room.mT).mT
-            else:
-                drive = torch.addmm(drive, seen, matrix, out=room)
+            drive = torch.addmm(drive, seen, matrix)
         return activation.consume(drive if force is None else drive + force, self.generator)
 
     def _force(self, layer: int) -> Tensor | None:
         return None if self.force is None else self.force(layer, self.state, self.generator)
-
-    def move(self, layer: int) -> None:
-        """s_l <- rho(u_l + force), in the memory of the old state where this phase made it and no longer needs it."""
-        seen = self.terms is None or any(layer in others for others, _ in self.terms[layer])
-        self.state[layer] = self.target(layer, self.state[layer] if layer in self.made and not seen else None)
-        self.made.add(layer)
 
     def take(self, keep: Int[Tensor, " kept"]) -> "Phase":
         """Return the phase of some of its samples."""
@@ -179,8 +167,9 @@ class GradientFlow(Solver):
 def _in_turn(phase: Phase, share: float) -> Float[Tensor, " batch"] | None:
     moved = []
     if share == 1 and not phase.watched:
-        for layer in phase.order:
-            phase.move(layer)
+        phase.moves = phase.moves or moves(phase)
+        for move in phase.moves:
+            move()
         return None
     for layer in phase.order:
         old, way = phase.state[layer], phase.target(layer)

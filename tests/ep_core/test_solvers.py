@@ -315,6 +315,31 @@ def test_a_tolerance_of_zero_asks_for_all_sweeps(source, solver):
         assert found.residual.max() < 1e-13
 
 
+@pytest.mark.parametrize("batch", [9, 80])
+@pytest.mark.parametrize("sizes", [(8, 70, 5), (8, 7, 6, 3), (8, 90, 80, 70, 4)])
+@pytest.mark.parametrize("nudge", [None, *NUDGES], ids=["none", *NAMES])
+@pytest.mark.parametrize("bits", [None, 6])
+def test_sweeps_that_nobody_watches_are_the_same(source, batch, sizes, nudge, bits):
+    """What moves in place, layer by layer, is what moves anew and is looked at: a tolerance that nothing reaches."""
+    net = network(source, sizes, HardSigmoid(bits=bits), scale=1.0)
+    x, y = (torch.rand(batch, n, generator=source, dtype=torch.float64) for n in (sizes[0], sizes[-1]))
+    start = tuple(torch.rand(batch, n, generator=source, dtype=torch.float64) for n in sizes[1:])
+    kept = [s.clone() for s in start]
+    pull = None
+    if nudge is not None:
+        beta = 0.3 * torch.randn(batch, 1, generator=source, dtype=torch.float64)
+        pull = Pull(network=net, loss=SquaredError(), nudge=nudge, beta=beta, target=y).freeze(start)
+    with patch.object(kernel, "WIDEST", 0):
+        blind, watched = (
+            settle(net, net.clamp(x), GaussSeidel(steps=4, tolerance=tolerance), start=start, force=pull)
+            for tolerance in (0.0, 1e-300)
+        )
+    alike = blind.residual > 0 if bits is None else slice(None)
+    for mine, theirs in zip((*blind.state, blind.residual), (*watched.state, watched.residual), strict=True):
+        torch.testing.assert_close(mine[alike], theirs[alike], rtol=0, atol=1e-12)
+    assert all(torch.equal(s, k) for s, k in zip(start, kept, strict=True))
+
+
 def test_the_mean_of_the_last_sweeps_is_less_noisy(source):
     net = network(source, (8, 6, 3), HardSigmoid(noise=0.05))
     x = torch.rand(400, 8, generator=source, dtype=torch.float64)
