@@ -950,14 +950,15 @@ def forward(places, ranks, phases, given, fields, out, several, state, cells, ca
 
 @compiled
 def backward(
-    places, ranks, phases, given, fields, out, gradient, angles, entries, several, state, cells, came,
+    places, ranks, phases, given, fields, out, gradient, angles, entries, several, ready, state, cells, came,
     spans, inverses, slopes, held,
 ):  # fmt: skip
     """angles <- dL/dtheta and dL/dphi of every step, or entries <- dL/dT, as torch has it, laid out as `given`.
 
     gradient: dL/d(fields behind the last step), laid out as they are; angles are (2, steps, tiles), (2, tiles, steps)
     else. The fields go back with it, through T^-1, so that none need be kept but those that scales change: they may be
-    0 behind. `out`, where it is not empty, has those behind the last step, so that without scales none are computed.
+    0 behind. `out`, where it is not empty, has those behind the last step, so that without scales none are computed;
+    where the room is `ready`, as `forward` left it, nothing has to be made again: one tile, all inputs at once, no scale.
     Returns whether the fields were in front what they had been, but for rounding, and were amplified nowhere, so that
     no error that was larger on the way has become small: else the gradient is of no use.
     """
@@ -971,18 +972,19 @@ def backward(
     block = min(2 * LINE // (2 * state.itemsize), tiles)  # lines come in pairs
     for index in range((tiles + lanes - 1) // lanes if several else tiles):
         group = _group(index, lanes, tiles, several)
-        cell = _fill(phases, given, several, group, places, ranks, cells, block)
+        cell = cells if ready else _fill(phases, given, several, group, places, ranks, cells, block)
         missed[:] = 0
         _invert(cell, several, places.shape[1], inverses, missed)
         own = slopes if several else _own(group, len(ranks), slopes, block)
         own[:] = 0
         for turn, first in enumerate(range(0, inputs, pieces if several else pieces * lanes)):
-            _enter(fields, several, group, first, re, im, ends)
             span = spans[turn]
-            _reach(places, pieces * lanes, ends, came[turn], span)
-            if known:
+            if not ready:
+                _enter(fields, several, group, first, re, im, ends)
+                _reach(places, pieces * lanes, ends, came[turn], span)
+            if known and not ready:
                 _enter(out, several, group, first, re, im, ends)
-            else:
+            elif not ready:
                 _through(places, span, cell, several, re, im, held)
             _enter(gradient, several, group, first, back_re, back_im, ends)
             _back(places, span, cell, inverses, several, state, held, turning, own, missed)

@@ -27,6 +27,7 @@ Fields = Complex[Tensor, "modes inputs tiles"]
 FORWARD = ((("o2", "o3"), ("o1", "o3")), (("o2", "o4"), ("o1", "o4")))
 # Theta and phi of every step, what is left of their arms, and the couplers: `Layout` says how they lie
 Phases = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+Room = tuple[np.ndarray, ...]  # working memory
 KNOWN: dict[int, dict[tuple, "Layout"]] = {}
 SMALL = 32  # modes up to which tiles are lanes: what they do fills a cache
 NEAR = 4 << 10  # bytes of the real parts of the rows of a few steps: with the rest they leave room in the first cache
@@ -116,8 +117,9 @@ class Layout:
         self.no_cells, self.identity = (torch.empty((0,) * n, dtype=dtype.to_complex()).numpy() for n in (4, 3))
         self.complex = self.identity.dtype
         self.whole = inputs % self.lanes == 0
+        self.keeps = tiles == 1 and not (self.several or self.held) and inputs <= self.pieces * self.lanes
         self.shape = (modes, inputs, tiles) if self.several else (tiles, modes, self._whole(inputs))
-        self.rooms: list[tuple[np.ndarray, ...]] = []
+        self.rooms: list[Room] = []
 
     @classmethod
     def of(cls, rows: Int[np.ndarray, "steps 2"], *shape: Any) -> "Layout":  # noqa: ANN401
@@ -182,14 +184,22 @@ class Layout:
 
     def sent(self, given: np.ndarray, fields: np.ndarray) -> np.ndarray:
         """Fields behind the last step, by T, laid out as `pack` does."""
-        return self.forward(self.no_phases, given, fields)
-
-    def forward(self, phases: Phases, given: np.ndarray, fields: np.ndarray) -> np.ndarray:
-        """`columns.forward`: fields behind the last step, by phases or by what is given, laid out."""
-        out, room = np.empty(self.shape, self.complex), self.take()
-        columns.forward(*self.way, phases, given, fields, out, self.several, *room[:4])
+        out, room = self.forward(self.no_phases, given, fields)
         self.rooms.append(room)
         return out
+
+    def forward(self, phases: Phases, given: np.ndarray, fields: np.ndarray) -> tuple[np.ndarray, Room]:
+        """`columns.forward`: fields behind the last step, by phases or by what is given, laid out; and its room."""
+        out, room = np.empty(self.shape, self.complex), self.take()
+        columns.forward(*self.way, phases, given, fields, out, self.several, *room[:4])
+        return out, room
+
+    def kept(self, room: Room, wanted: bool) -> Room | None:
+        """The room, where a backward run that is wanted can go on in it."""
+        if wanted and self.keeps:
+            return room
+        self.rooms.append(room)
+        return None
 
     def backward(
         self,
@@ -199,14 +209,19 @@ class Layout:
         out: np.ndarray,
         gradient: Fields,
         into: tuple[np.ndarray, np.ndarray],
+        room: Room | None = None,
     ) -> bool:
-        """`columns.backward`: the gradient in phases, or in what was given, `into` the one that is not empty."""
-        room = self.take()
-        good = columns.backward(*self.way, phases, given, fields, out, self.pack(gradient), *into, self.several, *room)
+        """`columns.backward`: the gradient in phases, or in what was given, `into` the one that is not empty.
+
+        `room`: as `forward` left it, where it was `kept`.
+        """
+        ready, light = room is not None, self.pack(gradient)
+        room = self.take() if room is None else room
+        good = columns.backward(*self.way, phases, given, fields, out, light, *into, self.several, ready, *room)
         self.rooms.append(room)
         return good
 
-    def take(self) -> tuple[np.ndarray, ...]:
+    def take(self) -> Room:
         """Working memory, from `rooms`: state, cells, came, spans; and inverses, slopes, held."""
         if self.rooms:
             return self.rooms.pop()
@@ -311,12 +326,13 @@ class Steps:
         phi: Float[Tensor, "steps tiles"],
         gradient: Complex[Tensor, "modes modes tiles"],
         out: np.ndarray,
+        room: Room | None = None,
     ) -> Float[Tensor, "2 steps tiles"]:
         """`pull` from the gradient in the rows, wherever their light leaves; `out`: those of T, laid out, or empty."""
         layout = self.layout
         angles, shown = layout.heaters(2)
         into, phases = (angles.numpy(), layout.no_cells), self.phases(theta, phi)
-        if not layout.backward(phases, layout.no_cells, layout.identity, out, gradient, into):
+        if not layout.backward(phases, layout.no_cells, layout.identity, out, gradient, into, room):
             leaves = [angle.detach().requires_grad_() for angle in (theta, phi)]
             with torch.enable_grad():
                 found = torch.autograd.grad(self.by_steps(*leaves), leaves, gradient)
@@ -346,7 +362,8 @@ class _Columns(torch.autograd.Function):
     def forward(ctx: Any, cells: Tensor, fields: Tensor, rows: np.ndarray, layout: Layout) -> Tensor:  # noqa: ANN401
         ctx.layout, ctx.rows = layout, rows
         ctx.sent = layout.pack_cells(cells), layout.pack(fields, shared=True)
-        packed = layout.sent(*ctx.sent)
+        packed, room = layout.forward(layout.no_phases, *ctx.sent)
+        ctx.room = layout.kept(room, wanted=True)
         out = layout.unpack(packed)
         ctx.out = packed, out.detach(), out._version
         ctx.save_for_backward(cells, fields)
@@ -357,7 +374,9 @@ class _Columns(torch.autograd.Function):
         layout, (cells, fields) = ctx.layout, ctx.saved_tensors  # which refuse if they have changed since
         graph, entries = torch.is_grad_enabled(), np.empty_like(ctx.sent[0])
         into = layout.nothing, entries
-        if not graph and layout.backward(layout.no_phases, *ctx.sent, layout.unchanged(*ctx.out), gradients[0], into):
+        # Whoever asks first has the room that is ready
+        out, room = layout.unchanged(*ctx.out), None if graph else vars(ctx).pop("room", None)
+        if not graph and layout.backward(layout.no_phases, *ctx.sent, out, gradients[0], into, room):
             return torch.from_numpy(entries), None, None, None
         with torch.enable_grad():
             leaf = cells if graph else cells.detach().requires_grad_()
@@ -371,7 +390,8 @@ class _Phases(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, theta: Tensor, phi: Tensor, steps: Steps) -> Tensor:  # noqa: ANN401
         ctx.steps, layout = steps, steps.layout
-        packed = layout.forward(steps.phases(theta, phi), layout.no_cells, layout.identity)
+        packed, room = layout.forward(steps.phases(theta, phi), layout.no_cells, layout.identity)
+        ctx.room = layout.kept(room, wanted=any(ctx.needs_input_grad))
         out = layout.unpack(packed)
         ctx.out = packed, out.detach(), out._version
         ctx.save_for_backward(theta, phi)
@@ -384,7 +404,9 @@ class _Phases(torch.autograd.Function):
             both = torch.stack(angles)
             theta, phi = torch.autograd.grad(ctx.steps.by_steps(*both), both, gradients[0], create_graph=True)[0]
         else:
-            theta, phi = ctx.steps.pull_rows(*angles, gradients[0], ctx.steps.layout.unchanged(*ctx.out))
+            # Whoever asks first has the room that is ready
+            out, room = ctx.steps.layout.unchanged(*ctx.out), vars(ctx).pop("room", None)
+            theta, phi = ctx.steps.pull_rows(*angles, gradients[0], out, room)
         return theta, phi, None
 
 
