@@ -958,7 +958,7 @@ def backward(
     gradient: dL/d(fields behind the last step), laid out as they are; angles are (2, steps, tiles), (2, tiles, steps)
     else. The fields go back with it, through T^-1, so that none need be kept but those that scales change: they may be
     0 behind. `out`, where it is not empty, has those behind the last step, so that without scales none are computed;
-    where the room is `ready`, as `forward` left it, nothing has to be made again: one tile, all inputs at once, no scale.
+    where the room is `ready`, as `forward` left it, nothing is made again: one tile, all inputs at once, no scale.
     Returns whether the fields were in front what they had been, but for rounding, and were amplified nowhere, so that
     no error that was larger on the way has become small: else the gradient is of no use.
     """
