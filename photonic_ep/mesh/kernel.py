@@ -336,8 +336,8 @@ class Steps:
             leaves = [angle.detach().requires_grad_() for angle in (theta, phi)]
             with torch.enable_grad():
                 found = torch.autograd.grad(self.by_steps(*leaves), leaves, gradient)
-            for room, part in zip(shown, found, strict=True):
-                room.copy_(part)
+            for angle, part in zip(shown, found, strict=True):
+                angle.copy_(part)
         return shown
 
     def by_steps(self, theta: Float[Tensor, "steps tiles"], phi: Float[Tensor, "steps tiles"]) -> Fields:
