@@ -1,6 +1,6 @@
 """A minibatch of symmetric EP on 784-512-10 against published code and against its bare matrix products, one thread.
 
-Expected, on an Intel Xeon: 28 / 16 times the code of Laborieux et al. 2021 at batch 20 / 200, 1.0 times
+Expected, on an Intel Xeon: 26 / 16 times the code of Laborieux et al. 2021 at batch 20 / 200, 1.0 times
 the products at 200; the bars are aims that a prototype reached. A minute.
 """
 
