@@ -1,33 +1,27 @@
 """How layers move one after the other in sweeps that nobody watches: in place, with as few calls of torch as can be."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 import torch
 
 from ep_core.activation import HardSigmoid
 from ep_core.nudge import Force, IdealNudge, Pull
-
-if TYPE_CHECKING:
-    from ep_core.solvers import Phase
+from ep_core.phase import Move, Phase
 
 THIN = 64  # columns below which libraries are up to three times as fast at the transpose of a product with more rows
-Move = Callable[[], None]
 
 
-def moves(phase: "Phase") -> list[Move]:
+def moves(phase: Phase) -> list[Move]:
     """Return what moves each layer of a sweep in turn: s_l <- rho(u_l + force), in the memory of the last move."""
     return [_planned(phase, layer) or _general(phase, layer) for layer in phase.order]
 
 
-def _general(phase: "Phase", layer: int) -> Move:
+def _general(phase: Phase, layer: int) -> Move:
     def move() -> None:
         phase.state[layer] = phase.target(layer)
 
     return move
 
 
-def _planned(phase: "Phase", layer: int) -> Move | None:
+def _planned(phase: Phase, layer: int) -> Move | None:
     """Return the move of a layer of hard sigmoids with one or two neighbours, and the ideal pull at most."""
     neurons, state = phase.network.activations[layer], phase.state
     terms = [] if phase.terms is None else phase.terms[layer]

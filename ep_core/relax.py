@@ -14,7 +14,8 @@ from ep_core.kernel import Phases, Swept, fits
 from ep_core.ledger import Passes
 from ep_core.network import Network, State
 from ep_core.nudge import Force, Pull
-from ep_core.solvers import GaussSeidel, Phase, Solver
+from ep_core.phase import Phase
+from ep_core.solvers import GaussSeidel, Solver
 
 
 class NotConverged(UserWarning):
