@@ -96,7 +96,7 @@ class Network(nn.Module):
 
     def rest(self, batch: int) -> State:
         """Return the state from which a free phase starts: all neurons at 0."""
-        return tuple(torch.zeros(batch, n, **self.like()) for n in self.sizes[1 : self.layers + 1])
+        return tuple(self.shifts[0].new_zeros(batch, n) for n in self.sizes[1 : self.layers + 1])
 
     def clamp(self, x: Float[Tensor, "batch n"], generator: torch.Generator | None = None) -> State:
         """What is constant in a phase, so that it is read once: b_l, and W x of the edges that start at the input."""

@@ -126,9 +126,10 @@ class Pull:
     @property
     def lawful(self) -> bool:
         """Whether compiled sweeps can make it: it is set once, or follows a linear slope by a law."""
-        if self.setting is not None or self.nudge.law is None:
-            return self.setting is not None and not self.reads
-        return type(self.loss) is SquaredError and self.network.readout is None and not self.beta.is_complex()
+        if self.setting is not None:
+            return True
+        linear = type(self.loss) is SquaredError and self.network.readout is None
+        return linear and self.nudge.law is not None and not self.beta.is_complex()
 
     def wanted(self, state: State | list[Tensor], generator: torch.Generator | None = None) -> Tensor:
         """-beta dC/ds at a state."""

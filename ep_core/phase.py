@@ -34,7 +34,7 @@ class Phase:
     watched: bool = True
     memory: list[Tensor] = field(default_factory=list)
     terms: Terms | None = None
-    moves: list[Move] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         if self.terms is None:

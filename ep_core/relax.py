@@ -108,7 +108,7 @@ def settle(
     if pull is force and not hold and fits(network, [solver], constant[0]):
         run = Phases(network, constant, [solver], start=start, pull=pull, generator=generator)
         return _compiled(network, constant, solver, run.free, run.finite, clamps)
-    state = [constant[0].new_zeros(batch, c.shape[1]) for c in constant] if start is None else list(start)
+    state = list(network.rest(batch) if start is None else start)
     state, residual, steps, sweeps = _sweeps(network, constant, solver, state, force, hold, generator)
     # A complex state takes two reads: one of its real, one of its imaginary part.
     through = sweeps * (2 if state[0].is_complex() else 1)
@@ -197,8 +197,8 @@ def _sweeps(
     phase = Phase(network=network, constant=constant, state=list(state), force=force, order=order, generator=generator)
     phase.watched = solver.stops
     if not solver.stops:
-        sweeps = solver.steps * len(state[0])
-        return *_whole(solver, phase), solver.steps, sweeps
+        _make_all(solver, phase)
+        return phase.state, _residual(phase), solver.steps, solver.steps * len(state[0])
     going, steps, sweeps, count = phase, 0, 0, len(state[0])
     rows = torch.arange(count, device=state[0].device)
     while steps < solver.steps and count:
@@ -210,26 +210,21 @@ def _sweeps(
             # Samples that have arrived are left alone; the others go on without them.
             keep = more.nonzero()[:, 0]
             if going is not phase:
-                _put(phase, rows, going, (~more).nonzero()[:, 0])
+                _put(phase, rows[~more], [s[~more] for s in going.state])
             rows, going, count = rows[keep], going.take(keep), len(keep)
     if going is not phase:
-        _put(phase, rows, going, torch.arange(count, device=rows.device))
+        _put(phase, rows, going.state)
     return phase.state, _residual(phase), steps, sweeps
 
 
-def _whole(solver: Solver, phase: Phase) -> tuple[list[Tensor], Tensor]:
-    """Make all sweeps; return the state, or the mean of the last ones, and its residual."""
-    for _ in range(solver.steps - solver.average):
+def _make_all(solver: Solver, phase: Phase) -> None:
+    """Make all sweeps; where there is an average, the state becomes the mean of the last ones."""
+    mean = [torch.zeros_like(s) for s in phase.state] if solver.average > 1 else []
+    for step in range(solver.steps):
         solver.sweep(phase)
-    if solver.average == 1:
-        solver.sweep(phase)
-        return phase.state, _residual(phase)
-    mean = [torch.zeros_like(s) for s in phase.state]
-    for _ in range(solver.average):
-        solver.sweep(phase)
-        mean = [total + s / solver.average for total, s in zip(mean, phase.state, strict=True)]
-    phase.state = mean
-    return mean, _residual(phase)
+        if mean and step >= solver.steps - solver.average:
+            mean = [total + s / solver.average for total, s in zip(mean, phase.state, strict=True)]
+    phase.state = mean or phase.state
 
 
 def _residual(phase: Phase) -> Tensor:
@@ -238,10 +233,10 @@ def _residual(phase: Phase) -> Tensor:
     return reduce(torch.maximum, [(phase.target(k) - phase.state[k]).abs().amax(1) for k in phase.order])
 
 
-def _put(phase: Phase, rows: Tensor, going: Phase, arrived: Tensor) -> None:
-    """Put the states of samples that have arrived, of those that still went, where they belong."""
-    for whole, part in zip(phase.state, going.state, strict=True):
-        whole[rows[arrived]] = part[arrived]
+def _put(phase: Phase, rows: Tensor, state: list[Tensor]) -> None:
+    """Put the states of some samples where they belong."""
+    for whole, part in zip(phase.state, state, strict=True):
+        whole[rows] = part
 
 
 def _not_finite(

@@ -90,15 +90,20 @@ class IntensityNudge:
     @property
     def law(self) -> Law:
         """`emit` and `act` in numbers."""
+        variances, detector = (0.0, 0.0, 0.0), self.light.detector
+        if detector is not None:
+            watts = 1e-3 * self.light.full_scale_mw
+            full, found = detector.responsivity * watts, detector.variances
+            variances = found[0] / full**2, found[1] * watts / full**2, found[2] * watts**2 / full**2
+        return Law(curve=self._curve, variances=variances, responses=self._responses)
+
+    @property
+    def _curve(self) -> tuple[float, float, float, float]:
+        """Ceiling, distance of two levels (0: none), and what modulators make of a power: its share, and their leak."""
         light, ceiling = self.light, self.light.ceiling
         step = 0.0 if light.bits is None else ceiling / (2**light.bits - 1)
         leak = 0.0 if light.extinction_db is None else 10 ** (-light.extinction_db / 10)
-        variances = (0.0, 0.0, 0.0)
-        if light.detector is not None:
-            watts = 1e-3 * light.full_scale_mw
-            full, found = light.detector.responsivity * watts, light.detector.variances
-            variances = found[0] / full**2, found[1] * watts / full**2, found[2] * watts**2 / full**2
-        return Law(curve=(ceiling, step, 1 - leak, ceiling * leak), variances=variances, responses=self._responses)
+        return ceiling, step, 1 - leak, ceiling * leak
 
     def cost(self, outputs: int) -> Cost:
         """A converter and a modulator a diode, and the laser, which can give all of them the ceiling.
@@ -115,15 +120,11 @@ class IntensityNudge:
 
     def emit(self, wanted: Float[Tensor, "batch k"]) -> Float[Tensor, "batch k 2"]:
         """Power on the + and on the - diode, in units of full scale, as DAC and modulator make it."""
-        ceiling = self.light.ceiling
+        ceiling, step, kept, leak = self._curve
         power = torch.stack([wanted, -wanted], -1).clamp(0, ceiling)
-        if self.light.bits is not None:
-            step = ceiling / (2**self.light.bits - 1)
+        if step:
             power.div_(step).round_().mul_(step)
-        if self.light.extinction_db is not None:
-            leak = 10 ** (-self.light.extinction_db / 10)
-            power.mul_(1 - leak).add_(ceiling * leak)
-        return power
+        return power.mul_(kept).add_(leak) if leak else power
 
     def act(self, setting: Float[Tensor, "batch k 2"], generator: torch.Generator | None) -> Float[Tensor, "batch k"]:
         """Difference current in units of full scale: (1 + d/2) P+ - (1 - d/2) P-, with the light's noise."""

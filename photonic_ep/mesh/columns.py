@@ -982,10 +982,10 @@ def backward(
             if not ready:
                 _enter(fields, several, group, first, re, im, ends)
                 _reach(places, pieces * lanes, ends, came[turn], span)
-            if known and not ready:
-                _enter(out, several, group, first, re, im, ends)
-            elif not ready:
-                _through(places, span, cell, several, re, im, held)
+                if known:
+                    _enter(out, several, group, first, re, im, ends)
+                else:
+                    _through(places, span, cell, several, re, im, held)
             _enter(gradient, several, group, first, back_re, back_im, ends)
             _back(places, span, cell, inverses, several, state, held, turning, own, missed)
             _enter(fields, several, group, first, back_re, back_im, ends)
